@@ -1,0 +1,184 @@
+"""Texts → vectors: our own light reader for static models, and sentence-transformers for any other.
+
+The light reader needs tokenizers and numpy alone, so that a command starts in a fraction of a second;
+importing sentence-transformers takes seconds and hundreds of megabytes, so it happens only where a
+model really needs it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from align.errors import InputError
+from align.records import Vectors
+
+log = logging.getLogger("samestory")
+
+SHIPPED_MODEL = Path(__file__).with_name("models") / "samestory-static"
+BATCH = 1024
+POOLED = 32
+"""Texts pooled at a time: few enough that their token vectors stay in the processor's cache."""
+
+
+class Encoder(Protocol):
+    """What turns texts into vectors. `name` says which model; `fingerprint` which exact weights."""
+
+    name: str
+    fingerprint: str
+    dimension: int
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of shape (len(texts), dimension), float32, rows of unit length.
+
+        Raises InputError naming the position of a text without a single letter, digit or sign.
+        """
+        ...
+
+
+def _fingerprint(*paths: Path) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for path in paths:
+        with path.open("rb") as handle:
+            while chunk := handle.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _refuse_blank(texts: Sequence[str]) -> None:
+    for number, text in enumerate(texts):
+        if not text.strip():
+            raise InputError(f"text {number + 1} of {len(texts)} is blank and has no vector; leave it out")
+
+
+class StaticEncoder:
+    """The mean of a text's token vectors, of unit length: a StaticEmbedding folder read without torch.
+
+    Gives the vectors that ``SentenceTransformer(folder)`` gives. Reads float weights and the
+    quantised form (int8 rows with a scale each). A text of any length is embedded whole.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from safetensors import safe_open
+        from tokenizers import Tokenizer
+
+        weights, vocabulary = folder / "model.safetensors", folder / "tokenizer.json"
+        for path in (weights, vocabulary):
+            if not path.exists():
+                raise InputError(f"{path}: no such file; {folder} is not a static model folder")
+        self.tokenizer = Tokenizer.from_file(str(vocabulary))
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
+        with safe_open(str(weights), framework="numpy") as tensors:
+            names = set(tensors.keys())
+            if "embedding.weight" in names:
+                self._rows = np.asarray(tensors.get_tensor("embedding.weight"))
+                self._scales = None
+            else:
+                self._rows = np.asarray(tensors.get_tensor("embeddings"))  # (pieces, d), int8 where quantised
+                self._scales = tensors.get_tensor("weights").astype(np.float32) if "weights" in names else None
+        self.name = folder.name
+        self.fingerprint = _fingerprint(weights, vocabulary)
+        self.dimension = int(self._rows.shape[1])
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The piece ids of each text."""
+        encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
+
+    def rows(self, ids: Sequence[int]) -> Vectors:
+        """Token vectors (len(ids), d), not normalised: their lengths are the weights that training gave them."""
+        picked = self._rows.take(ids, axis=0).astype(np.float32)
+        if self._scales is not None:
+            picked *= self._scales.take(ids)[:, None]
+        return picked
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        _refuse_blank(texts)
+        out = np.empty((len(texts), self.dimension), dtype=np.float32)
+        for start in range(0, len(texts), BATCH):
+            ids = self.token_ids(texts[start : start + BATCH])
+            lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
+            if not lengths.all():
+                number = start + int(np.flatnonzero(lengths == 0)[0])
+                raise InputError(f"text {number + 1} of {len(texts)} ({texts[number][:40]!r}) has no token and so no vector; leave it out")
+            flat = np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int64, count=int(lengths.sum()))
+            bounds = np.concatenate([[0], np.cumsum(lengths)])
+            for part in range(0, len(ids), POOLED):
+                last = min(part + POOLED, len(ids))
+                rows = self.rows(flat[bounds[part] : bounds[last]])
+                out[start + part : start + last] = np.add.reduceat(rows, bounds[part:last] - bounds[part], axis=0)
+        # The mean's divisor falls away when rows are brought to unit length.
+        return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+
+
+class SentenceTransformerEncoder:
+    """Any sentence-transformers model by name or path: LaBSE, e5, bge-m3.
+
+    A text longer than the model's window is embedded from its beginning, as the model does it, and
+    a warning counts those texts.
+    """
+
+    def __init__(self, name: str) -> None:
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise InputError(f"model {name!r} needs sentence-transformers: pip install 'samestory[models]'") from error
+        try:
+            self._model = SentenceTransformer(name, device="cpu")
+        except (OSError, ValueError) as error:
+            raise InputError(f"model {name!r} cannot be loaded ({str(error).splitlines()[0]}); give a folder, or a name that your network can reach") from error
+        self.name = name
+        dimension = self._model.get_embedding_dimension()
+        self.dimension = int(dimension or len(self._model.encode("a")))
+        state = hashlib.blake2b(json.dumps([name, self.dimension]).encode(), digest_size=8)
+        for key, value in sorted(self._model.state_dict().items()):
+            state.update(key.encode() + value.detach().float().flatten()[:64].numpy().tobytes())
+        self.fingerprint = state.hexdigest()
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        _refuse_blank(texts)
+        self._warn_of_truncation(texts)
+        found: Any = self._model.encode(list(texts), batch_size=64, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False)
+        return np.asarray(found, dtype=np.float32)
+
+    def _warn_of_truncation(self, texts: Sequence[str]) -> None:
+        window = self._model.max_seq_length
+        if window is None or window == float("inf"):
+            return
+        long = [text for text in texts if len(text) > window]  # a token has at least one character
+        cut = sum(len(self._model.tokenizer(text, truncation=False)["input_ids"]) > window for text in long)
+        if cut:
+            log.warning("%d of %d texts are longer than the %d tokens that %s reads; their ends are not in the vectors", cut, len(texts), window, self.name)
+
+
+def is_static_folder(folder: Path) -> bool:
+    """Whether `folder` holds a StaticEmbedding that the light reader reads."""
+    modules = folder / "modules.json"
+    if not modules.is_file():
+        return False
+    kinds = [entry["type"].rsplit(".", 1)[-1] for entry in json.loads(modules.read_text(encoding="utf-8"))]
+    return kinds in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"])
+
+
+def load_encoder(model: str | None = None) -> Encoder:
+    """The encoder of the model named, of SAMESTORY_MODEL, or of the shipped one.
+
+    A folder that holds a StaticEmbedding goes to the light reader, anything else to
+    sentence-transformers. Raises InputError if there is no such model.
+    """
+    name = model or os.environ.get("SAMESTORY_MODEL") or ""
+    if not name or name == SHIPPED_MODEL.name:
+        return StaticEncoder(SHIPPED_MODEL)
+    folder = Path(name)
+    if is_static_folder(folder):
+        return StaticEncoder(folder)
+    return SentenceTransformerEncoder(name)

@@ -1,0 +1,144 @@
+"""Vectors → neighbours. The only file that imports faiss.
+
+The index proposes, exact cosine decides: whatever the index returns is scored again from the
+vectors themselves. Up to `EXACT_LIMIT` vectors the index is flat and misses nothing; above, it is an
+HNSW graph (Malkov & Yashunin 2018), asked for ever more neighbours until the last one
+falls below the floor, so that 300 copies of a text are 300 neighbours.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from align.records import Vectors
+
+EXACT_LIMIT = 60_000
+HNSW_LINKS = 32
+HNSW_BREADTH = 200
+FIRST_ASK = 64
+FORMAT = 1
+
+
+class NeighbourIndex:
+    """Vectors under integer keys; one key may own several vectors (a story, its lead).
+
+    Row i of the index belongs to ``owners[i]``. Similarity is cosine, so vectors must be of unit length.
+    """
+
+    def __init__(self, dimension: int) -> None:
+        self.dimension = dimension
+        self.vectors: Vectors = np.empty((0, dimension), dtype=np.float32)
+        self.owners: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self._faiss: Any = None
+
+    def __len__(self) -> int:
+        return len(self.owners)
+
+    def add(self, owners: Sequence[int] | NDArray[np.int64], vectors: Vectors) -> None:
+        """Add rows (n, d) that belong to `owners` (n,). Raises ValueError for another dimension."""
+        if vectors.shape != (len(owners), self.dimension):
+            raise ValueError(f"vectors of shape {vectors.shape} for {len(owners)} owners in an index of dimension {self.dimension}")
+        self.vectors = np.concatenate([self.vectors, vectors.astype(np.float32)])
+        self.owners = np.concatenate([self.owners, np.asarray(owners, dtype=np.int64)])
+        if self._faiss is not None and self._is_exact(self._faiss) == (len(self) <= EXACT_LIMIT):
+            self._faiss.add(np.ascontiguousarray(vectors, dtype=np.float32))
+        else:
+            self._faiss = None
+
+    def remove(self, owners: Sequence[int]) -> None:
+        """Drop every row of `owners`. The graph has no removal, so it is rebuilt when next asked."""
+        keep = ~np.isin(self.owners, np.asarray(owners, dtype=np.int64))
+        if not keep.all():
+            self.vectors, self.owners, self._faiss = self.vectors[keep], self.owners[keep], None
+
+    @staticmethod
+    def _is_exact(index: Any) -> bool:
+        return "Flat" in type(index).__name__ and "HNSW" not in type(index).__name__
+
+    def _built(self) -> Any:
+        import faiss
+
+        if self._faiss is None:
+            if len(self) <= EXACT_LIMIT:
+                self._faiss = faiss.IndexFlatIP(self.dimension)
+            else:
+                self._faiss = faiss.IndexHNSWFlat(self.dimension, HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
+                self._faiss.hnsw.efConstruction = HNSW_BREADTH
+            self._faiss.add(self.vectors)
+        return self._faiss
+
+    def neighbours(self, queries: Vectors, floor: float) -> list[dict[int, float]]:
+        """For each query (n, d): every owner with a vector at cosine >= `floor` (inclusive), and its best cosine.
+
+        Exact up to EXACT_LIMIT rows. Above, a neighbour can be missed by the graph, never invented:
+        cosines are computed from the vectors.
+        """
+        found: list[dict[int, float]] = [{} for _ in range(len(queries))]
+        if not len(self) or not len(queries):
+            return found
+        index = self._built()
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        waiting = np.arange(len(queries))
+        ask = min(FIRST_ASK, len(self))
+        while len(waiting):
+            if not self._is_exact(index):
+                index.hnsw.efSearch = max(HNSW_BREADTH, 2 * ask)
+            unfinished: list[int] = []
+            for start in range(0, len(waiting), 1024):
+                part = waiting[start : start + 1024]
+                _, rows = index.search(queries[part], ask)
+                for query, row in zip(part, rows, strict=True):
+                    row = row[row >= 0]  # faiss pads missing neighbours with -1
+                    cosines = self.vectors[row] @ queries[query]
+                    if ask < len(self) and len(row) and cosines[-1] >= floor:
+                        unfinished.append(int(query))
+                        continue
+                    best: dict[int, float] = {}
+                    for owner, cosine in zip(self.owners[row].tolist(), cosines.tolist(), strict=True):
+                        if cosine >= floor:
+                            best[owner] = max(cosine, best.get(owner, -1.0))
+                    found[query] = best
+            waiting = np.asarray(unfinished, dtype=np.int64)
+            ask = min(4 * ask, len(self))
+        return found
+
+    def save(self, folder: Path, stamp: str) -> None:
+        """Write the index beside its database. `stamp` names the exact vectors; the write is atomic."""
+        import faiss
+
+        part = folder / "neighbours.part"
+        graph = faiss.serialize_index(self._built()) if len(self) else np.empty(0, dtype=np.uint8)
+        with part.open("wb") as handle:
+            np.savez(handle, format=np.array(FORMAT), stamp=np.array(stamp), owners=self.owners, vectors=self.vectors,
+                     graph=graph if len(self) > EXACT_LIMIT else np.empty(0, dtype=np.uint8))  # fmt: skip
+            handle.flush()
+            os.fsync(handle.fileno())
+        part.replace(folder / "neighbours.npz")
+
+    @classmethod
+    def load(cls, folder: Path, dimension: int, stamp: str) -> NeighbourIndex | None:
+        """The saved index, or None where there is none, it is damaged, or it is not of these vectors."""
+        import zipfile
+
+        path = folder / "neighbours.npz"
+        if not path.exists():
+            return None
+        try:
+            with path.open("rb") as handle, np.load(handle) as kept:
+                if int(kept["format"]) != FORMAT or str(kept["stamp"]) != stamp:
+                    return None
+                index = cls(dimension)
+                index.add(kept["owners"], kept["vectors"])
+                if len(kept["graph"]):
+                    import faiss
+
+                    index._faiss = faiss.deserialize_index(kept["graph"])
+                return index
+        except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
+            return None

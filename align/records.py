@@ -1,0 +1,152 @@
+"""The nouns of the data's way: document → items → vectors → neighbours → relations → clusters → variants.
+
+Knows nobody. Every record is frozen; arrays carry their shape in the alias's name and comment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+"""(n, d) float32, rows of unit length."""
+
+Evidence = dict[str, Any]
+"""What a relation rests on, JSON-ready."""
+
+
+class Form(StrEnum):
+    """How a document's text came to be, which decides how it is segmented."""
+
+    PAGE = "page"  # a saved page as plain text: an article amid furniture, perhaps teasers
+    ARTICLE = "article"  # one text and nothing else: a row, a feed entry, an extracted HTML article
+
+
+@dataclass(frozen=True)
+class Document:
+    """One thing read: a saved page, a feed entry, a row of a file.
+
+    `text` is what offsets slice. For an ARTICLE it is the title, a blank line and the body, or the
+    body alone where there is no title. `external_id` is the caller's own id, if one was given.
+    `line` is the 1-based line, row or entry in `path`, for messages; `lang` is a declared BCP 47
+    code or None; `published` is ISO 8601 or None.
+    """
+
+    name: str
+    path: str
+    form: Form
+    text: str
+    title: str = ""
+    external_id: str | None = None
+    line: int | None = None
+    lang: str | None = None
+    source: str | None = None
+    url: str | None = None
+    published: str | None = None
+    alternates: dict[str, str] = field(default_factory=dict)
+    """hreflang → URL of the same article in another language, where the page declares it."""
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Something that could not be read: where, and why in one sentence. `line` is 1-based or None."""
+
+    path: str
+    line: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """One story text in one language.
+
+    `document` is the document's name or the caller's external id. `start` and `end` are character
+    offsets in the document's text: the hull of title and body, which may have furniture between its
+    paragraphs; `spans` are the exact slices that `text` joins with a newline.
+    `lang_confidence` is in [0, 1].
+    """
+
+    id: str
+    document: str
+    lang: str
+    lang_confidence: float
+    title: str
+    text: str
+    source: str | None
+    url: str | None
+    published: str | None
+    start: int
+    end: int
+    spans: tuple[tuple[int, int], ...] = ()
+
+
+class Kind(StrEnum):
+    """The kinds of relation, as the contract names them."""
+
+    EXACT = "exact"
+    NEAR = "near"
+    EXCERPT = "excerpt"
+    TRANSLATION = "translation"
+    SAME_STORY = "same_story"
+    RELATED = "related"
+
+    @property
+    def joins(self) -> bool:
+        """Whether the relation may bring two items into one cluster."""
+        return self is not Kind.RELATED
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A typed, undirected link between items `a` < `b`. `score` is a probability in [0, 1] that both tell one story."""
+
+    a: str
+    b: str
+    kind: Kind
+    score: float
+    evidence: Evidence
+
+    def other(self, item_id: str) -> str:
+        """The id at the other end."""
+        return self.b if item_id == self.a else self.a
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The items that tell one story, in order of publication, then of arrival."""
+
+    id: str
+    item_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Another member of an item's cluster. `kind` and `score` are those of the relation to the asked item.
+
+    Where the two are joined only through others, `kind` is same_story, `score` the weakest link of the
+    strongest path between them, and the evidence names the items on the way.
+    """
+
+    item: Item
+    kind: Kind
+    score: float
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class ItemVectors:
+    """The vectors of one item.
+
+    `views` is (v, d), the vectors that neighbours are looked up by: the whole story first, then its
+    lead. `sentences` is (n, d), one row a sentence, the title first if there is one;
+    `sentence_spans` are their offsets in "title, newline, text" as `Item` holds them (title alone,
+    then text shifted by the title's length plus one).
+    """
+
+    views: Vectors
+    sentences: Vectors
+    sentence_spans: tuple[tuple[int, int], ...]

@@ -1,0 +1,262 @@
+"""Neighbours → relations: what two items are to one another, with a score and the evidence.
+
+Copies and excerpts are decided by overlap of word sequences: that is exact. Everything else is
+decided by a small logistic model over evidence that two items show by themselves (which sentences
+find a counterpart, which names and numbers recur), never by one similarity: among stories about the
+same governments in the same week the vectors of different stories lie as close as translations.
+A relation depends on its two items alone, so it is the same in any order of arrival.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from align.records import Evidence, Item, ItemVectors, Kind, Relation, Vectors
+from align.values import numbers
+from align.vectors import full_text
+
+CANDIDATE_FLOOR = 0.30
+"""Least cosine between any two views that makes two items worth comparing, inclusive."""
+NEAR_OVERLAP = 0.60
+"""Least share of the longer text's shingles that makes an edited copy, inclusive."""
+CONTAINED = 0.75
+"""Least share of the shorter text's shingles that makes it a copy or excerpt, inclusive."""
+EXCERPT_SHINGLES = 12
+"""Fewest shingles a text must have to be called an excerpt: less is a phrase."""
+JOINS = 0.5
+"""Least probability that makes a relation join, inclusive."""
+RELATED_SIMILARITY = 0.45
+"""Least story similarity of two items that are related without telling one story, inclusive."""
+TRANSLATED = 0.62
+"""Least mean sentence match, both ways, that makes a cross-language relation a translation, inclusive."""
+SHOWN_SENTENCES = 3
+
+_MODEL = Path(__file__).with_name("verifier.json")
+_SPACED = re.compile(r"[^\W_]+(?:[.,'’\-][^\W_]+)*")
+_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]")
+_NAME = re.compile(r"(?<![.!?»“”\"„'’:]\s)(?<!^)(?<![\w])[A-ZÀ-Ý][\wÀ-ÿ]{2,}(?:[-'’][\wÀ-ÿ]+)*")
+
+
+class TokenReader(Protocol):
+    """What gives the pieces of texts and their vectors: a ``StaticEncoder``."""
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The piece ids of each text."""
+        ...
+
+    def rows(self, ids: Sequence[int]) -> Vectors:
+        """(len(ids), d) piece vectors, not normalised."""
+        ...
+
+
+def _comparable(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """An item with all that comparing it needs; each part is worked out once, when first asked for.
+
+    `token_vectors` (t, d) are the lengths-carrying piece vectors of the text, `token_ids` the pieces:
+    evidence below the sentence.
+    """
+
+    item: Item
+    vectors: ItemVectors
+    token_ids: tuple[int, ...]
+    token_vectors: Vectors  # (t, d) of distinct tokens, of unit length
+    token_weights: Vectors  # (t,) summing to 1
+
+    @cached_property
+    def comparable(self) -> str:
+        """The body's letters, digits and signs, NFKC, case-folded, white space unified."""
+        return _comparable(self.item.text)
+
+    @cached_property
+    def shingles(self) -> frozenset[int]:
+        """Hashes of the text's word trigrams, or of five characters in a row where words are not spaced."""
+        text = _comparable(full_text(self.item))
+        if len(_WIDE.findall(text)) > 0.3 * len(text):
+            signs = "".join(character for character in text if character.isalnum())
+            return frozenset(hash(signs[start : start + 5]) for start in range(max(1, len(signs) - 4)))
+        words = _SPACED.findall(text)
+        return frozenset(hash(tuple(words[start : start + 3])) for start in range(max(1, len(words) - 2)))
+
+    @cached_property
+    def numbers(self) -> frozenset[float]:
+        """The values of the numbers in title and text."""
+        return numbers(full_text(self.item), self.item.lang)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Capitalised words inside sentences, lower-cased: names, in scripts that have capitals."""
+        return frozenset(name.lower().removesuffix("'s").removesuffix("’s") for name in _NAME.findall(full_text(self.item)))
+
+    @cached_property
+    def sentence_weights(self) -> Vectors:
+        """(n,) the sentences' shares of the text, by the square root of their lengths; a title counts as a sentence."""
+        lengths = np.sqrt([max(end - start, 1) for start, end in self.vectors.sentence_spans]).astype(np.float32)
+        return np.asarray(lengths / lengths.sum(), dtype=np.float32)
+
+    @cached_property
+    def published(self) -> datetime | None:
+        """When it was published; a time without a zone is taken as UTC."""
+        if not self.item.published:
+            return None
+        moment = datetime.fromisoformat(self.item.published)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _share(part: frozenset[int], whole: frozenset[int]) -> float:
+    return len(part & whole) / len(part) if part else 0.0
+
+
+FEATURES = (
+    "story", "lead", "lead_in_story", "best_sentence", "second_sentence", "short_covered", "long_covered",
+    "tokens_short", "tokens_long", "numbers_agree", "numbers_shared", "names_agree", "names_shared", "days", "length_ratio",
+)  # fmt: skip
+
+
+def features(left: Described, right: Described) -> dict[str, float]:
+    """The evidence of one pair as numbers, the same whichever item comes first.
+
+    Cosines are in [-1, 1], shares in [0, 1]; `*_shared` are counts through log1p; `days` is log1p of the
+    days between publications, 0 where unknown; `length_ratio` is the longer text over the shorter, log.
+    """
+    if len(left.item.text) > len(right.item.text) or (len(left.item.text) == len(right.item.text) and left.item.id > right.item.id):
+        left, right = right, left
+    # left is the shorter from here on
+    views = left.vectors.views @ right.vectors.views.T  # (2, 2)
+    sentences = left.vectors.sentences @ right.vectors.sentences.T  # (n_left, n_right)
+    best_left, best_right = sentences.max(axis=1), sentences.max(axis=0)
+    ordered = np.sort(best_left)[::-1]
+    tokens = left.token_vectors @ right.token_vectors.T  # (t_left, t_right)
+    fewer_numbers = min(len(left.numbers), len(right.numbers))
+    shared_numbers = len(left.numbers & right.numbers)
+    fewer_names = min(len(left.names), len(right.names))
+    shared_names = len(left.names & right.names)
+    days = 0.0
+    if left.published and right.published:
+        days = abs((left.published - right.published).total_seconds()) / 86400
+    return {
+        "story": float(views[0, 0]),
+        "lead": float(views[1, 1]),
+        "lead_in_story": float(max(views[0, 1], views[1, 0])),
+        "best_sentence": float(ordered[0]),
+        "second_sentence": float(ordered[1]) if len(ordered) > 1 else float(ordered[0]),
+        "short_covered": float(best_left @ left.sentence_weights),
+        "long_covered": float(best_right @ right.sentence_weights),
+        "tokens_short": float(tokens.max(axis=1) @ left.token_weights),
+        "tokens_long": float(tokens.max(axis=0) @ right.token_weights),
+        "numbers_agree": shared_numbers / fewer_numbers if fewer_numbers else 0.0,
+        "numbers_shared": math.log1p(shared_numbers),
+        "names_agree": shared_names / fewer_names if fewer_names else 0.0,
+        "names_shared": math.log1p(shared_names),
+        "days": math.log1p(days),
+        "length_ratio": math.log(max(len(right.item.text), 1) / max(len(left.item.text), 1)),
+    }
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """Logistic models over `FEATURES`: one for pairs in one language, one for pairs across."""
+
+    weights: dict[str, dict[str, float]]
+
+    def probability(self, found: dict[str, float], across: bool) -> float:
+        """Probability in (0, 1) that a pair with this evidence tells one story."""
+        weights = self.weights["across" if across else "within"]
+        logit = weights["bias"] + sum(weights[name] * found[name] for name in FEATURES)
+        return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))
+
+
+@lru_cache(maxsize=1)
+def load_verifier() -> Verifier:
+    """The fitted verifier that ships beside this file."""
+    return Verifier(json.loads(_MODEL.read_text(encoding="utf-8"))["weights"])
+
+
+def relate(left: Described, right: Described, verifier: Verifier) -> Relation | None:
+    """The relation of two items, or None where they have too little in common to be related."""
+    if left.item.id > right.item.id:
+        left, right = right, left
+    copy = _copy(left, right)
+    found = features(left, right)
+    across = left.item.lang != right.item.lang
+    probability = verifier.probability(found, across)
+    evidence: Evidence = {"similarity": round(found["story"], 4)}
+    if copy is not None:
+        kind, overlap, extra = copy
+        score = 1.0 if kind is Kind.EXACT else max(probability, overlap)
+        evidence |= {"rule": "overlap", "overlap": round(overlap, 4), **extra}
+    elif probability >= JOINS:
+        both = min(found["short_covered"], found["long_covered"])
+        kind = Kind.TRANSLATION if across and both >= TRANSLATED else Kind.SAME_STORY
+        score = probability
+        evidence |= {"rule": "verifier"}
+    elif found["story"] >= RELATED_SIMILARITY:
+        kind, score = Kind.RELATED, probability
+        evidence |= {"rule": "verifier"}
+    else:
+        return None
+    evidence |= {"probability": round(probability, 4), "features": {name: round(value, 3) for name, value in found.items()}}
+    if kind.joins:
+        evidence["sentences"] = _matching_sentences(left, right)
+        if shared := sorted(left.numbers & right.numbers):
+            evidence["numbers"] = shared
+        if names := sorted(left.names & right.names):
+            evidence["names"] = names
+    return Relation(left.item.id, right.item.id, kind, round(score, 4), evidence)
+
+
+def _copy(left: Described, right: Described) -> tuple[Kind, float, Evidence] | None:
+    """Exact, near or excerpt by overlap, in one language; else None."""
+    if left.comparable == right.comparable:
+        return Kind.EXACT, 1.0, {}
+    if left.item.lang != right.item.lang:
+        return None
+    fewer, more = (left, right) if len(left.shingles) <= len(right.shingles) else (right, left)
+    inside, outside = _share(fewer.shingles, more.shingles), _share(more.shingles, fewer.shingles)
+    if outside >= NEAR_OVERLAP and inside >= NEAR_OVERLAP:
+        return Kind.NEAR, inside, {"changed": round(1.0 - outside, 4)}
+    if inside >= CONTAINED and len(fewer.shingles) >= EXCERPT_SHINGLES:
+        return Kind.EXCERPT, inside, {"contained": fewer.item.id, "share_of_longer": round(outside, 4)}
+    return None
+
+
+def _matching_sentences(left: Described, right: Described) -> list[Evidence]:
+    """The best-matching sentence pairs, each sentence used once: text, offsets and similarity."""
+    similarity = left.vectors.sentences @ right.vectors.sentences.T
+    shown: list[Evidence] = []
+    texts = [full_text(described.item) for described in (left, right)]
+    for _ in range(min(SHOWN_SENTENCES, *similarity.shape)):
+        a, b = np.unravel_index(int(similarity.argmax()), similarity.shape)
+        value = float(similarity[a, b])
+        (a_start, a_end), (b_start, b_end) = left.vectors.sentence_spans[a], right.vectors.sentence_spans[b]
+        shown.append({"a": texts[0][a_start:a_end], "b": texts[1][b_start:b_end], "similarity": round(value, 4)})
+        similarity[a, :] = similarity[:, b] = -2.0
+    return shown
+
+
+def describe(items: Sequence[Item], vectors: Sequence[ItemVectors], tokens: TokenReader) -> list[Described]:
+    """`items` with their vectors and token evidence, ready to be compared."""
+    found = []
+    for item, own, ids in zip(items, vectors, tokens.token_ids([full_text(item) for item in items]), strict=True):
+        distinct = tuple(sorted(set(ids)))
+        rows = tokens.rows(distinct)
+        lengths = np.linalg.norm(rows, axis=1)
+        counts = np.array([ids.count(token) for token in distinct], dtype=np.float32)
+        weights = lengths * np.sqrt(counts)
+        found.append(Described(item, own, distinct, (rows / np.maximum(lengths[:, None], 1e-12)).astype(np.float32), (weights / max(float(weights.sum()), 1e-12)).astype(np.float32)))
+    return found

@@ -1,0 +1,67 @@
+"""Relations become clusters that do not chain."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from align.clustering import cluster_items
+from align.records import Kind, Relation
+
+
+def relation(a: str, b: str, score: float, kind: Kind = Kind.SAME_STORY, **evidence: object) -> Relation:
+    a, b = sorted((a, b))
+    return Relation(a, b, kind, score, evidence)
+
+
+def test_two_pairs_and_a_single_item() -> None:
+    """Items with strong relations come together, the rest stay alone."""
+    found = cluster_items(["a", "b", "c", "d", "e"], [relation("a", "b", 0.9), relation("c", "d", 0.8), relation("d", "e", 0.3)])
+    assert found == [("a", "b"), ("c", "d"), ("e",)]
+
+
+def test_a_bridge_does_not_join_two_stories() -> None:
+    """An item that resembles one member of each of two stories leaves them two."""
+    stories = [relation(a, b, 0.95) for group in ("abc", "xyz") for a in group for b in group if a < b]
+    found = cluster_items([*"abcxyzm"], [*stories, relation("m", "a", 0.9), relation("m", "x", 0.9)])
+    assert {frozenset("abc"), frozenset("xyz")} <= {frozenset(group) - {"m"} for group in found}
+
+
+def test_a_relation_that_does_not_join_joins_nothing() -> None:
+    """Related is not the same story, however high its score."""
+    assert cluster_items(["a", "b"], [relation("a", "b", 0.99, Kind.RELATED)]) == [("a",), ("b",)]
+
+
+def test_copies_count_once() -> None:
+    """Three hundred copies of one text, one of them compared with another version, are one story with it."""
+    copies = [f"copy{number:03}" for number in range(300)]
+    exact = [relation(copies[0], other, 1.0, Kind.EXACT) for other in copies[1:]]
+    assert cluster_items([*copies, "other"], [*exact, relation(copies[7], "other", 0.8)]) == [(*copies, "other")]
+
+
+def test_excerpts_stay_with_what_they_are_cut_from() -> None:
+    """Four excerpts without a word in common are one story with the article that holds them."""
+    parts = ["p1", "p2", "p3", "p4"]
+    found = cluster_items(["whole", *parts], [relation("whole", part, 0.9, Kind.EXCERPT, contained=part) for part in parts])
+    assert found == [("p1", "p2", "p3", "p4", "whole")]
+
+
+edges = st.dictionaries(
+    st.tuples(st.integers(0, 9), st.integers(0, 9)).filter(lambda pair: pair[0] < pair[1]),
+    st.tuples(st.sampled_from([0.2, 0.5, 0.6, 0.75, 0.9, 1.0]), st.sampled_from([Kind.SAME_STORY, Kind.TRANSLATION, Kind.EXACT, Kind.EXCERPT, Kind.RELATED])),
+)
+
+
+@given(edges, st.randoms(use_true_random=False))
+def test_order_does_not_matter(found: dict[tuple[int, int], tuple[float, Kind]], chance: random.Random) -> None:
+    """The same items and relations in any order give the same clusters, each item in exactly one."""
+    items = [f"i{number}" for number in range(10)]
+    relations = [relation(f"i{a}", f"i{b}", score, kind, contained=f"i{a}") for (a, b), (score, kind) in found.items()]
+    expected = cluster_items(items, relations)
+    shuffled_items, shuffled = items[:], relations[:]
+    chance.shuffle(shuffled_items)
+    chance.shuffle(shuffled)
+    assert cluster_items(shuffled_items, shuffled) == expected
+    assert sorted(item for group in expected for item in group) == items

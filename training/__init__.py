@@ -1,0 +1,1 @@
+"""From sentence pairs to the shipped model: ``python -m training``."""

@@ -1,0 +1,43 @@
+"""``python -m training --data DIR --out FOLDER``: the whole way from pairs to a model folder."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from training.card import model_card
+from training.model_folder import write_model
+from training.pairs import log
+from training.prepare import prepare
+from training.train import Schedule, train
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training", description="Train the cross-lingual model from sentence pairs.")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/parallel"), help="folder of <corpus>.<src>-<tgt>.tsv.xz")
+    parser.add_argument("--evaluation", type=Path, default=Path("../shared/data/eval"), help="texts that must not be trained on")
+    parser.add_argument("--settings", type=Path, default=Path(__file__).with_name("corpora.toml"), help="corpus weights")
+    parser.add_argument("--work", type=Path, default=Path("training/work"), help="for prepared arrays and the checkpoint")
+    parser.add_argument("--out", type=Path, default=Path("training/work/model"), help="the model folder to write")
+    parser.add_argument("--vocabulary", type=int, default=64_000, help="pieces")
+    parser.add_argument("--characters", type=int, default=24_000_000, help="of each spaced language for the vocabulary; half as many for Japanese")
+    for field in fields(Schedule):
+        if field.name != "same_side":
+            parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
+    parsed = vars(parser.parse_args())
+    schedule = Schedule(**{field.name: parsed[field.name] for field in fields(Schedule) if field.name in parsed})
+    options = {"vocabulary": parsed["vocabulary"], "characters": parsed["characters"], "seed": schedule.seed}
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        # Text hashes mark repeated texts; with a random hash seed two runs would differ.
+        os.environ["PYTHONHASHSEED"] = "0"
+        os.execv(os.sys.executable, [os.sys.executable, "-m", "training", *os.sys.argv[1:]])
+    tokenizer, pairs, summary = prepare(parsed["data"], parsed["evaluation"], parsed["settings"], parsed["work"], options)
+    vectors = train(pairs, tokenizer.get_vocab_size(), schedule, parsed["work"] / "checkpoint.pt")
+    write_model(parsed["out"], tokenizer, vectors, model_card({**options, **asdict(schedule)}, summary))
+    log(f"wrote {parsed['out']}; measure it with: samestory eval --model {parsed['out']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+def model_card(options, summary):
+    import json
+    return json.dumps({"o":options,"s":summary})
