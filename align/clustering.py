@@ -1,10 +1,12 @@
 """Relations → clusters: constrained average-link agglomeration over verified edges.
 
 Connected components would chain: one item that resembles two stories would make them one. Here
-two groups merge only while the mean score over *all* pairs across them, a missing relation counting
-as 0, is at least `LINK`: a bridge item cannot join two stories whose other members do not know each
-other (average-link agglomeration, Sokal & Michener 1958). Exact copies count as one item, so that
-300 copies of one text do not outvote the rest; and an excerpt counts as part of the item that
+two groups merge only while some relation joins them and the mean score over *all* pairs across
+them, a missing relation counting as 0, is at least `LINK`: a bridge item cannot join two stories
+whose other members do not know each other (average-link agglomeration, Sokal & Michener 1958). A weak
+relation is set aside where it is contested: an item that resembles two stories about equally tells
+neither. Copies count as one item, so that 300
+copies of one text do not outvote the rest; and an excerpt counts as part of the item that
 holds it best, because two excerpts from the ends of one article have nothing in common.
 """
 
@@ -16,31 +18,45 @@ from collections.abc import Iterable, Sequence
 
 from align.records import Kind, Relation
 
-LINK = 0.5
+LINK = 0.4
 """Least mean score across two groups that merge them, inclusive."""
+SURE = 0.8
+"""A relation with this score, or above, is not contested."""
+COPIES = (Kind.EXACT, Kind.NEAR)
+"""Kinds that make two items one text."""
+MARGIN = 0.15
+"""How much a weaker relation must exceed its item's relation to another story."""
 
 
 def cluster_items(item_ids: Sequence[str], relations: Iterable[Relation], link: float = LINK) -> list[tuple[str, ...]]:
     """Groups of `item_ids` that tell one story, single items included.
 
-    Only relations whose kind joins count. The result does not depend on the order of the items or
-    relations: ties are broken by id. Groups are sorted inside and among one another. Time is
-    O(e log e) in the number e of relations.
+    Only a relation whose kind joins brings groups together; the scores of related items count in the
+    mean, and related items that are not in `item_ids` contest. The result does not depend on the order of the items or relations: ties are broken by id.
+    Groups are sorted inside and among one another. Time is O(e log e) in the number e of relations,
+    but for items with very many of them.
     """
-    joining = [found for found in relations if found.kind.joins]
-    leader = _attach_excerpts(_exact_groups(item_ids, joining), joining)
+    relations = list(relations)
+    known = set(item_ids)
+    joining = _uncontested(relations)
+    related = [found for found in relations if not found.kind.joins and found.a in known and found.b in known]
+    leader = _attach_excerpts(_copy_groups(item_ids, joining), joining)
     members: dict[str, list[str]] = defaultdict(list)
     for item_id in sorted(item_ids):
         members[leader[item_id]].append(item_id)
     # totals[g][h]: sum of the scores between groups g and h, over the copies' best relation.
     totals: dict[str, dict[str, float]] = defaultdict(dict)
-    for found in joining:
+    linked: dict[str, set[str]] = defaultdict(set)
+    for found in [*joining, *related]:
         left, right = leader[found.a], leader[found.b]
         if left != right:
             best = max(found.score, totals[left].get(right, 0.0))
             totals[left][right] = totals[right][left] = best
+            if found.kind.joins:
+                linked[left].add(right)
+                linked[right].add(left)
     size = dict.fromkeys(members, 1)
-    queue = [(-score, left, right) for left in totals for right, score in totals[left].items() if left < right]
+    queue = [(-score, left, right) for left in totals for right, score in totals[left].items() if left < right and right in linked[left]]
     heapq.heapify(queue)
     while queue:
         negative, left, right = heapq.heappop(queue)
@@ -58,14 +74,44 @@ def cluster_items(item_ids: Sequence[str], relations: Iterable[Relation], link: 
             totals[other].pop(gone, None)
             if other != keep:
                 totals[keep][other] = totals[other][keep] = totals[keep].get(other, 0.0) + total
-        for other, total in totals[keep].items():
+        for other in linked.pop(gone, set()):
+            linked[other].discard(gone)
+            if other != keep:
+                linked[keep].add(other)
+                linked[other].add(keep)
+        for other in linked[keep]:
+            total = totals[keep][other]
             pair = (keep, other) if keep < other else (other, keep)
             heapq.heappush(queue, (-total / (size[keep] * size[other]), *pair))
     return sorted(tuple(sorted(group)) for group in members.values())
 
 
-def _exact_groups(item_ids: Sequence[str], relations: Iterable[Relation]) -> dict[str, str]:
-    """item → the least id among its exact copies. Equality is transitive, so components are right here."""
+def _uncontested(relations: list[Relation]) -> list[Relation]:
+    """The joining relations, without a weak one whose item resembles an item of another story about as much.
+
+    Two items are of another story, here, where no joining relation links them.
+    """
+    strongest: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    joined = {frozenset((found.a, found.b)) for found in relations if found.kind.joins}
+    for found in relations:
+        strongest[found.a].append((found.score, found.b))
+        strongest[found.b].append((found.score, found.a))
+
+    def contested(found: Relation) -> bool:
+        if found.score >= SURE or found.kind in COPIES or found.kind is Kind.EXCERPT:
+            return False
+        return any(
+            rival != other and score > found.score - MARGIN and frozenset((rival, other)) not in joined
+            for item_id in (found.a, found.b)
+            for other in (found.other(item_id),)
+            for score, rival in strongest[item_id]
+        )
+
+    return [found for found in relations if found.kind.joins and not contested(found)]
+
+
+def _copy_groups(item_ids: Sequence[str], relations: Iterable[Relation]) -> dict[str, str]:
+    """item → the least id among its copies, edited ones included: who printed whose text is no matter of degree."""
     leader = {item_id: item_id for item_id in item_ids}
 
     def find(item_id: str) -> str:
@@ -74,7 +120,7 @@ def _exact_groups(item_ids: Sequence[str], relations: Iterable[Relation]) -> dic
         return item_id
 
     for found in relations:
-        if found.kind is Kind.EXACT:
+        if found.kind in COPIES:
             left, right = sorted((find(found.a), find(found.b)))
             leader[right] = left
     return {item_id: find(item_id) for item_id in item_ids}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from align.clustering import LINK, cluster_items
+from align.clustering import cluster_items
 from align.embedding import SHIPPED_MODEL, Encoder, StaticEncoder, load_encoder
 from align.errors import InputError, ModelMismatchError, NotFoundError
 from align.furniture import comparable
@@ -366,8 +366,8 @@ class Pipeline:
                 continue
             reach.add(item_id)
             for found in self.store.relations_of(item_id):
+                relations[found.a, found.b] = found
                 if found.kind.joins:
-                    relations[found.a, found.b] = found
                     queue.append(found.other(item_id))
         groups = cluster_items(sorted(reach), relations.values())
         with self.store.writing():
@@ -516,11 +516,13 @@ class Pipeline:
         with self.store.reading():
             found = self.store.items_by_number(sorted(self._proposals([vectors.views])[0]))
             relations = [relate(entry, other, load_verifier()) for other in self._described(list(found.items()))]
-            direct = {relation.other(DRAFT): relation for relation in relations if relation is not None and relation.kind.joins}
+            known_to_draft = {relation.other(DRAFT): relation for relation in relations if relation is not None}
+            direct = {other: relation for other, relation in known_to_draft.items() if relation.kind.joins}
             clusters = {name for name in map(self.store.cluster_of, direct) if name}
             mates = [item for name in clusters for item in self.store.cluster_items(name)]
-            between = {(known.a, known.b): known for mate in mates for known in self.store.relations_of(mate.id) if known.kind.joins and known.other(mate.id) in {item.id for item in mates}}
-            groups = cluster_items([DRAFT, *(mate.id for mate in mates)], [*direct.values(), *between.values()], LINK)
+            near = {DRAFT} | {mate.id for mate in mates}
+            between = {(known.a, known.b): known for mate in mates for known in self.store.relations_of(mate.id)}
+            groups = cluster_items(sorted(near), [*known_to_draft.values(), *between.values()])
             story = next(group for group in groups if DRAFT in group)
             variants = self._variants(DRAFT, [mate for mate in mates if mate.id in story], direct)
             cluster_of = {variant.item.id: self.store.cluster_of(variant.item.id) or "" for variant in variants}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import sys
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from training.card import model_card
+from training.card import RECORD, corpora_summary, model_card
 from training.model_folder import write_model
-from training.pairs import log
+from training.pairs import corpora, log
 from training.prepare import prepare
 from training.train import Schedule, train
 
@@ -32,10 +34,17 @@ def main() -> None:
     if os.environ.get("PYTHONHASHSEED") != "0":
         # Text hashes mark repeated texts; with a random hash seed two runs would differ.
         os.environ["PYTHONHASHSEED"] = "0"
-        os.execv(os.sys.executable, [os.sys.executable, "-m", "training", *os.sys.argv[1:]])
+        os.execv(sys.executable, [sys.executable, "-m", "training", *sys.argv[1:]])
     tokenizer, pairs, summary = prepare(parsed["data"], parsed["evaluation"], parsed["settings"], parsed["work"], options)
     vectors = train(pairs, tokenizer.get_vocab_size(), schedule, parsed["work"] / "checkpoint.pt")
-    write_model(parsed["out"], tokenizer, vectors, model_card({**options, **asdict(schedule)}, summary))
+    weights = {corpus.name: corpus.weight for corpus in corpora(parsed["data"], parsed["settings"])}
+    kept = {name: summary[name] for name in ("decontamination", "pairs_used")}
+    record = {
+        "options": {**options, **asdict(schedule)},
+        "summary": {**kept, "corpora": corpora_summary(summary["pairs_by_file"], weights, parsed["data"])},
+    }
+    write_model(parsed["out"], tokenizer, vectors, model_card(record, None))
+    (parsed["out"] / RECORD).write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     log(f"wrote {parsed['out']}; measure it with: samestory eval --model {parsed['out']}")
 
 

@@ -1,3 +1,104 @@
-def model_card(options, summary):
-    import json
-    return json.dumps({"o":options,"s":summary})
+"""The model card: what the model is, what it was made of, how it measures.
+
+``python -m training.card FOLDER --figures FILE`` writes the card anew with the figures of ``samestory eval -o FILE``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+RECORD = "training.json"
+
+HEAD = """---
+language: [en, ja, de, it]
+library_name: sentence-transformers
+tags: [sentence-similarity, static-embedding, cross-lingual, news]
+license: apache-2.0
+---
+# samestory-static
+
+A cross-lingual sentence embedding for English, Japanese, German and Italian news that runs on a CPU without a neural network:
+the mean of learned token vectors, brought to unit length.
+
+```python
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("align/models/samestory-static")
+```
+
+`align.embedding.StaticEncoder` reads the same folder with tokenizers and numpy alone and gives the same vectors.
+
+## Form
+
+{pieces} Unigram pieces (NFKC, lower case, no accent stripping, byte fallback), {dimensions} dimensions, int8 rows with one float32
+scale each. A text of any length is embedded whole. Word order is not seen.
+
+## Training
+
+{pairs} sentence and phrase pairs in six language pairs, mean pooling, cosine, multiple negatives ranking loss in both directions
+(Henderson et al. 2017), batches of {batch} pairs of one language pair, Adam with a peak rate of {rate} falling linearly to 0,
+{epochs} epochs, seed {seed}; the weights of the last {averaged:.0%} of the steps are averaged.
+
+    python -m training --data PAIRS --evaluation EVALUATION_SETS
+
+Decontamination: {decontamination}.
+A pair counts as sharing a side when one of its sides equals a cell or line of an evaluation file in letters and digits; sides of fewer than eight of them are words that any text holds, and do not count.
+
+## Limits
+
+Trained on public sentence pairs in which documentation, encyclopedic text and everyday sentences outweigh news. Names that the pairs
+do not hold are matched by their pieces, so a rare Japanese name in kanji may lie far from its Latin spelling. Negation, numbers
+and word order hardly move a vector: samestory checks those apart.
+"""
+
+
+def model_card(record: dict[str, Any], figures: dict[str, Any] | None) -> str:
+    """The card's Markdown, from the record of a training run and the JSON of ``samestory eval``."""
+    options, summary = record["options"], record["summary"]
+    text = HEAD.format(
+        pieces=f"{options['vocabulary']:,}", dimensions=options["dimensions"], pairs=f"{summary['pairs_used']:,}", batch=f"{options['batch']:,}",
+        rate=options["rate"], epochs=options["epochs"], seed=options["seed"], averaged=1 - options["average_from"], decontamination=summary["decontamination"],
+    )  # fmt: skip
+    if figures:
+        text += "\n## Figures\n\nMeasured by `samestory eval`; accuracy by plain cosine.\n\n| set | what | figure |\n|---|---|---|\n"
+        text += "".join(f"| {f['group']} | {f['name']} | {f['value']:.1f} {f['unit']} |\n" for f in figures["figures"] if f["group"] != "Speed")
+    text += "\n## Data\n\n| corpus | pairs used | draws per epoch | licence as its source states it |\n|---|---|---|---|\n"
+    text += "".join(f"| {name} | {row['pairs']:,} | {row['weight']} | {row['licence']} |\n" for name, row in sorted(summary["corpora"].items()))
+    return text
+
+
+def corpora_summary(used: dict[str, int], weights: dict[str, float], data: Path) -> dict[str, dict[str, Any]]:
+    """Pairs, weight and licence of each corpus; licences from ``SOURCES.tsv`` beside the pairs, where it is there."""
+    licences: dict[str, str] = {}
+    sources = data / "SOURCES.tsv"
+    if sources.is_file():
+        with sources.open(encoding="utf-8", newline="") as handle:
+            for row in csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE):
+                licences.setdefault(row["file"].split(".")[0], row["licence as stated there"].replace("|", "/"))
+    corpora: dict[str, dict[str, Any]] = defaultdict(lambda: {"pairs": 0})
+    for file, count in used.items():
+        name = file.split(".")[0]
+        corpora[name]["pairs"] += count
+        corpora[name]["weight"] = weights[name]
+        corpora[name]["licence"] = licences.get(name, "not known")
+    return dict(corpora)
+
+
+def main() -> None:
+    """Write FOLDER/README.md from FOLDER/training.json."""
+    parser = argparse.ArgumentParser(prog="python -m training.card", description="Write a model folder's card.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--figures", type=Path, default=None, help="JSON of `samestory eval -o FILE`")
+    options = parser.parse_args()
+    record = json.loads((options.folder / RECORD).read_text(encoding="utf-8"))
+    figures = json.loads(options.figures.read_text(encoding="utf-8")) if options.figures else None
+    (options.folder / "README.md").write_text(model_card(record, figures), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -28,7 +28,7 @@ class Schedule:
     """How long and how hard to train. `rate` is Adam's learning rate at its peak, falling linearly to 0."""
 
     dimensions: int = 384
-    epochs: int = 4
+    epochs: int = 8
     batch: int = 2048
     rate: float = 0.01
     warmup: float = 0.03  # share of the steps
@@ -52,8 +52,7 @@ def epoch_batches(pairs: TrainingPairs, schedule: Schedule, epoch: int) -> list[
             chance.shuffle(order)
             batches += [order[start : start + schedule.batch] for start in range(0, len(order), schedule.batch)]
     batches = [batch for batch in batches if len(batch) >= 64]
-    chance.shuffle(batches := [np.asarray(batch) for batch in batches] + [np.empty(0, np.int64)])  # type: ignore[arg-type]
-    return [batch for batch in batches if len(batch)]
+    return [batches[number] for number in chance.permutation(len(batches))]
 
 
 def gather(side: Side, members: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
