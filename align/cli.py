@@ -45,11 +45,22 @@ def _options(function: Any) -> Any:
     """The options that every command takes."""
     function = click.option("--json", "as_json", is_flag=True, help="Machine-readable standard output.")(function)
     return click.option(
-        "--index", "folder", type=click.Path(file_okay=False, path_type=Path), default=DEFAULT_INDEX, envvar="SAMESTORY_INDEX", show_default=True, help="The index folder (or SAMESTORY_INDEX)."
+        "--index",
+        "folder",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=DEFAULT_INDEX,
+        envvar="SAMESTORY_INDEX",
+        show_default=True,
+        help="The index folder (or SAMESTORY_INDEX).",
     )(function)
 
 
-_model = click.option("--model", default=None, envvar="SAMESTORY_MODEL", help="Model folder or sentence-transformers name (or SAMESTORY_MODEL); the shipped one if left out.")
+_model = click.option(
+    "--model",
+    default=None,
+    envvar="SAMESTORY_MODEL",
+    help="Model folder or sentence-transformers name (or SAMESTORY_MODEL); the shipped one if left out.",
+)
 
 
 @click.group(cls=_Failing, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -88,7 +99,10 @@ def ingest(paths: tuple[Path, ...], model: str | None, folder: Path, as_json: bo
 
     for path in paths:
         if path.is_dir() and (left := passed_over(path)):
-            click.echo(f"samestory: {path}: passed over {len(left)} files of other kinds: {', '.join(str(file.relative_to(path)) for file in left[:5])}{' …' if len(left) > 5 else ''}", err=True)
+            click.echo(
+                f"samestory: {path}: passed over {len(left)} files of other kinds: {', '.join(str(file.relative_to(path)) for file in left[:5])}{' …' if len(left) > 5 else ''}",
+                err=True,
+            )
     with _open(folder, model, create=True) as pipeline:
         report = pipeline.ingest([str(path) for path in paths], sys.stdin.buffer, _progress)
     if sys.stderr.isatty():
@@ -99,7 +113,9 @@ def ingest(paths: tuple[Path, ...], model: str | None, folder: Path, as_json: bo
     if as_json:
         _print_json(ingest_shape(report))
     else:
-        click.echo(f"{report.documents} documents, {report.items} items: {report.added} added, {report.updated} updated, {report.unchanged} unchanged; {len(report.rejected)} rejected")
+        click.echo(
+            f"{report.documents} documents, {report.items} items: {report.added} added, {report.updated} updated, {report.unchanged} unchanged; {len(report.rejected)} rejected"
+        )
     if report.rejected and not report.documents:
         sys.exit(2)
 
@@ -115,7 +131,10 @@ def items(folder: Path, as_json: bool) -> None:
             for item in pipeline.items():
                 _print_json(item_shape(item))
         else:
-            _table(("item", "lang", "document", "story"), ([item.id, item.lang, item.document, headline(item)] for item in pipeline.items()))
+            _table(
+                ("item", "lang", "document", "story"),
+                ([item.id, item.lang, item.document, headline(item)] for item in pipeline.items()),
+            )
 
 
 @main.command()
@@ -151,7 +170,9 @@ def _print_variants(found: Iterable[Variant]) -> None:
         if variant.item.lang != lang:
             lang = variant.item.lang
             click.echo(f"\n{LANGUAGE_NAMES.get(lang, lang)}")
-        click.echo(f"  {variant.score:.2f} {variant.kind.value:<11} {headline(variant.item)}\n       {variant.item.id} · {variant.item.document}{f' · {variant.item.source}' if variant.item.source else ''}")
+        click.echo(
+            f"  {variant.score:.2f} {variant.kind.value:<11} {headline(variant.item)}\n       {variant.item.id} · {variant.item.document}{f' · {variant.item.source}' if variant.item.source else ''}"
+        )
     if lang is None:
         click.echo("\nno other version is known")
 
@@ -189,7 +210,9 @@ def check(file: Path, published: str | None, model: str | None, folder: Path, as
         _print_json(checked_shape(checked))
         return
     n_stories = len({match.cluster for match in checked.matches})
-    click.echo(f"{headline(checked.item)}\n  {checked.item.lang} · {f'covered: {len(checked.matches)} items in {n_stories} story' if checked.matches else 'not covered'}")
+    click.echo(
+        f"{headline(checked.item)}\n  {checked.item.lang} · {f'covered: {len(checked.matches)} items in {n_stories} story' if checked.matches else 'not covered'}"
+    )
     if checked.matches:
         _print_variants(match.variant for match in checked.matches)
 
@@ -207,8 +230,15 @@ def _text_of(file: Path) -> str:
 
 
 @main.command()
-@click.option("--input", "source", type=click.Path(path_type=Path, allow_dash=True), required=True, help="One text a line, UTF-8.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The .npy file to write: float32 (n_lines, dim), rows of unit length.")
+@click.option(
+    "--input", "source", type=click.Path(path_type=Path, allow_dash=True), required=True, help="One text a line, UTF-8."
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The .npy file to write: float32 (n_lines, dim), rows of unit length.",
+)
 @_model
 @_options
 def embed(source: Path, output: Path, model: str | None, folder: Path, as_json: bool) -> None:
@@ -231,12 +261,22 @@ def embed(source: Path, output: Path, model: str | None, folder: Path, as_json: 
     with output.open("wb") as handle:
         np.save(handle, vectors)
     shape = {"model": encoder.name, "texts": len(lines), "dimension": encoder.dimension, "output": str(output)}
-    _print_json(shape) if as_json else click.echo(f"{len(lines)} texts, {encoder.dimension} dimensions, by {encoder.name}: {output}")
+    _print_json(shape) if as_json else click.echo(
+        f"{len(lines)} texts, {encoder.dimension} dimensions, by {encoder.name}: {output}"
+    )
 
 
 @main.command()
-@click.option("--format", "form", type=click.Choice(["html", "md", "json", "csv", "parquet"]), default="html", show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default=None, help="The file to write; standard output if left out (not for parquet).")
+@click.option(
+    "--format", "form", type=click.Choice(["html", "md", "json", "csv", "parquet"]), default="html", show_default=True
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="The file to write; standard output if left out (not for parquet).",
+)
 @_options
 def report(form: str, output: Path | None, folder: Path, as_json: bool) -> None:
     """The batch cluster report over the whole index."""
@@ -257,11 +297,27 @@ def report(form: str, output: Path | None, folder: Path, as_json: bool) -> None:
 
 @main.command("eval")
 @_model
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None, envvar="SAMESTORY_EVAL_DATA", help="Folder of the public evaluation sets (or SAMESTORY_EVAL_DATA); ../shared/data/eval where that is there.")
-@click.option("--stories", type=click.Path(path_type=Path, file_okay=False), default="seeds", show_default=True, help="Folder of stories with an expected.toml.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default=None, help="Write the figures as JSON.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    envvar="SAMESTORY_EVAL_DATA",
+    help="Folder of the public evaluation sets (or SAMESTORY_EVAL_DATA); ../shared/data/eval where that is there.",
+)
+@click.option(
+    "--stories",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="seeds",
+    show_default=True,
+    help="Folder of stories with an expected.toml.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default=None, help="Write the figures as JSON."
+)
 @_options
-def evaluate(model: str | None, data: Path | None, stories: Path, output: Path | None, folder: Path, as_json: bool) -> None:
+def evaluate(
+    model: str | None, data: Path | None, stories: Path, output: Path | None, folder: Path, as_json: bool
+) -> None:
     """Measure the model and the clusters: the project's quality benchmark."""
     from align.embedding import load_encoder
     from align.evaluation import evaluate as measure
@@ -271,12 +327,21 @@ def evaluate(model: str | None, data: Path | None, stories: Path, output: Path |
     if data is not None and not data.is_dir():
         raise InputError(f"{data}: no such folder of evaluation sets; name it with --data")
     if data is None:
-        click.echo("samestory: no public evaluation sets at hand (--data DIR): only the bundled stories are measured", err=True)
+        click.echo(
+            "samestory: no public evaluation sets at hand (--data DIR): only the bundled stories are measured", err=True
+        )
     if not (stories / "expected.toml").is_file():
         raise InputError(f"{stories / 'expected.toml'}: no such file; name a folder of stories with --stories")
     encoder = load_encoder(model)
     figures = measure(encoder, data, stories)
-    shape = {"model": encoder.name, "fingerprint": encoder.fingerprint, "figures": [{"group": f.group, "name": f.name, "value": round(f.value, 2), "unit": f.unit, "goal": f.goal} for f in figures]}
+    shape = {
+        "model": encoder.name,
+        "fingerprint": encoder.fingerprint,
+        "figures": [
+            {"group": f.group, "name": f.name, "value": round(f.value, 2), "unit": f.unit, "goal": f.goal}
+            for f in figures
+        ],
+    }
     if output is not None:
         output.write_text(json.dumps(shape, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     _print_json(shape) if as_json else _print_figures(encoder.name, figures)
@@ -288,10 +353,21 @@ def _print_figures(name: str, figures: Iterable[Figure]) -> None:
     rows = []
     group = None
     for figure in figures:
-        rows.append([figure.group if figure.group != group else "", figure.name, f"{figure.value:.1f} {figure.unit}", "" if figure.goal is None else f"{figure.goal:.1f}", "" if figure.goal is None else ("yes" if figure.value >= figure.goal else "NO")])
+        rows.append(
+            [
+                figure.group if figure.group != group else "",
+                figure.name,
+                f"{figure.value:.1f} {figure.unit}",
+                "" if figure.goal is None else f"{figure.goal:.1f}",
+                "" if figure.goal is None else ("yes" if figure.value >= figure.goal else "NO"),
+            ]
+        )
         group = figure.group
     _table(("set", "what", name, "goal", "reached"), rows)
-    _table(("published, Tatoeba v1", "de→en", "it→en", "ja→en"), [[model, *(f"{value:.1f}" for value in found.values())] for model, found in PUBLISHED_TATOEBA.items()])
+    _table(
+        ("published, Tatoeba v1", "de→en", "it→en", "ja→en"),
+        [[model, *(f"{value:.1f}" for value in found.values())] for model, found in PUBLISHED_TATOEBA.items()],
+    )
 
 
 @main.command()

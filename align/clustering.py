@@ -56,7 +56,12 @@ def cluster_items(item_ids: Sequence[str], relations: Iterable[Relation], link: 
                 linked[left].add(right)
                 linked[right].add(left)
     size = dict.fromkeys(members, 1)
-    queue = [(-score, left, right) for left in totals for right, score in totals[left].items() if left < right and right in linked[left]]
+    queue = [
+        (-score, left, right)
+        for left in totals
+        for right, score in totals[left].items()
+        if left < right and right in linked[left]
+    ]
     heapq.heapify(queue)
     while queue:
         negative, left, right = heapq.heappop(queue)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from align.errors import InputError
 from align.records import Vectors
@@ -94,7 +95,7 @@ class StaticEncoder:
         encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
-    def rows(self, ids: Sequence[int]) -> Vectors:
+    def rows(self, ids: Sequence[int] | NDArray[np.int64]) -> Vectors:
         """Token vectors (len(ids), d), not normalised: their lengths are the weights that training gave them."""
         picked = self._rows.take(ids, axis=0).astype(np.float32)
         if self._scales is not None:
@@ -109,7 +110,9 @@ class StaticEncoder:
             lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
             if not lengths.all():
                 number = start + int(np.flatnonzero(lengths == 0)[0])
-                raise InputError(f"text {number + 1} of {len(texts)} ({texts[number][:40]!r}) has no token and so no vector; leave it out")
+                raise InputError(
+                    f"text {number + 1} of {len(texts)} ({texts[number][:40]!r}) has no token and so no vector; leave it out"
+                )
             flat = np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int64, count=int(lengths.sum()))
             bounds = np.concatenate([[0], np.cumsum(lengths)])
             for part in range(0, len(ids), POOLED):
@@ -117,7 +120,8 @@ class StaticEncoder:
                 rows = self.rows(flat[bounds[part] : bounds[last]])
                 out[start + part : start + last] = np.add.reduceat(rows, bounds[part:last] - bounds[part], axis=0)
         # The mean's divisor falls away when rows are brought to unit length.
-        return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+        unit: Vectors = out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+        return unit
 
 
 class SentenceTransformerEncoder:
@@ -135,7 +139,9 @@ class SentenceTransformerEncoder:
         try:
             self._model = SentenceTransformer(name, device="cpu")
         except (OSError, ValueError) as error:
-            raise InputError(f"model {name!r} cannot be loaded ({str(error).splitlines()[0]}); give a folder, or a name that your network can reach") from error
+            raise InputError(
+                f"model {name!r} cannot be loaded ({str(error).splitlines()[0]}); give a folder, or a name that your network can reach"
+            ) from error
         self.name = name
         dimension = self._model.get_embedding_dimension()
         self.dimension = int(dimension or len(self._model.encode("a")))
@@ -147,7 +153,9 @@ class SentenceTransformerEncoder:
     def encode(self, texts: Sequence[str]) -> Vectors:
         _refuse_blank(texts)
         self._warn_of_truncation(texts)
-        found: Any = self._model.encode(list(texts), batch_size=64, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False)
+        found: Any = self._model.encode(
+            list(texts), batch_size=64, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
+        )
         return np.asarray(found, dtype=np.float32)
 
     def _warn_of_truncation(self, texts: Sequence[str]) -> None:
@@ -157,7 +165,13 @@ class SentenceTransformerEncoder:
         long = [text for text in texts if len(text) > window]  # a token has at least one character
         cut = sum(len(self._model.tokenizer(text, truncation=False)["input_ids"]) > window for text in long)
         if cut:
-            log.warning("%d of %d texts are longer than the %d tokens that %s reads; their ends are not in the vectors", cut, len(texts), window, self.name)
+            log.warning(
+                "%d of %d texts are longer than the %d tokens that %s reads; their ends are not in the vectors",
+                cut,
+                len(texts),
+                window,
+                self.name,
+            )
 
 
 def is_static_folder(folder: Path) -> bool:

@@ -19,6 +19,7 @@ import numpy as np
 from align.embedding import Encoder
 from align.errors import InputError
 from align.records import Vectors
+from align.vectors import unit
 
 LANGUAGES = ("en", "de", "it", "ja")
 
@@ -104,14 +105,12 @@ def evaluate_flores(encoder: Encoder, path: Path) -> list[Figure]:
     ]
     urls = [row["url"] for row in rows]
     documents = [list(group) for _, group in itertools.groupby(range(len(rows)), key=lambda number: urls[number])]
-    means = {lang: _unit(np.stack([vectors[lang][group].mean(axis=0) for group in documents])) for lang in LANGUAGES}
+    means = {lang: unit(np.stack([vectors[lang][group].mean(axis=0) for group in documents])) for lang in LANGUAGES}
     for source, target in itertools.combinations(LANGUAGES, 2):
-        figures.append(Figure("FLORES-200 documents", f"{source}→{target}", retrieval_accuracy(means[source], means[target]), "%"))
+        figures.append(
+            Figure("FLORES-200 documents", f"{source}→{target}", retrieval_accuracy(means[source], means[target]), "%")
+        )
     return figures
-
-
-def _unit(rows: Vectors) -> Vectors:
-    return (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
 
 def evaluate_sts(encoder: Encoder, path: Path) -> list[Figure]:
@@ -147,7 +146,9 @@ def evaluate_stories(encoder: Encoder, folder: Path, name: str) -> list[Figure]:
     with tempfile.TemporaryDirectory() as scratch, Pipeline(Path(scratch), encoder) as pipeline:
         report = pipeline.ingest([folder])
         if report.rejected:
-            raise InputError(f"{folder}: {report.rejected[0].path}:{report.rejected[0].line}: {report.rejected[0].reason}")
+            raise InputError(
+                f"{folder}: {report.rejected[0].path}:{report.rejected[0].line}: {report.rejected[0].reason}"
+            )
         predicted = {item.document: cluster.id for cluster in pipeline.clusters() for item in pipeline.members(cluster)}
     precision, recall, f1 = b_cubed(predicted, expected)
     group = f"{name}: {len(expected)} items, {len(set(expected.values()))} stories"

@@ -23,7 +23,9 @@ _MONTH = (
     r"|gen(?:naio)?|febbraio|marzo|mag(?:gio)?|giu(?:gno)?|lug(?:lio)?|ago(?:sto)?|set(?:t(?:embre)?)?|ott(?:obre)?|dic(?:embre)?)"
 )
 _TIME_WORDS = re.compile(
-    r"(?:" + _MONTH + r"\b|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day|\b(?:mon|diens|donners|frei|sams|sonn)tag|\bmittwoch|\b(?:lune|marte|mercole|giove|vener)dì|\bsabato|\bdomenica"
+    r"(?:"
+    + _MONTH
+    + r"\b|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day|\b(?:mon|diens|donners|frei|sams|sonn)tag|\bmittwoch|\b(?:lune|marte|mercole|giove|vener)dì|\bsabato|\bdomenica"
     r"|\b(?:a|p)\.?m\.?\b|\b(?:est|edt|et|gmt|utc|cet|cest|mez|mesz|jst|uhr|ore)\b|\b\d+\s*(?:min(?:ute[ns]?|uti|uto)?|hours?|stunden?|or[ae]|days?|tage?n?|giorn[io]|sec|weeks?|wochen?|settiman[ae])\b"
     r"|\b(?:ago|vor|fa|read|lesezeit|di lettura|updated|published|aktualisiert|veröffentlicht|stand|aggiornato|pubblicato|il|am|um|alle|at|on|of|von|h)\b"
     r"|年|月|日|時|分|前|更新|公開|配信|午前|午後|[（(][月火水木金土日][)）]|st\b|nd\b|rd\b|th\b)",

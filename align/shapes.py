@@ -24,7 +24,15 @@ def item_shape(item: Item) -> Json:
 def variant_shape(variant: Variant) -> Json:
     """One variant: the item's head, the kind of relation, its score and evidence."""
     item = variant.item
-    return {"id": item.id, "document": item.document, "lang": item.lang, "title": item.title, "kind": variant.kind.value, "score": variant.score, "evidence": variant.evidence}
+    return {
+        "id": item.id,
+        "document": item.document,
+        "lang": item.lang,
+        "title": item.title,
+        "kind": variant.kind.value,
+        "score": variant.score,
+        "evidence": variant.evidence,
+    }
 
 
 def variants_shape(item: Item, cluster: str, variants: Sequence[Variant]) -> Json:

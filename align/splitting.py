@@ -17,7 +17,9 @@ _SPLIT_BY_SENTENCEX = {"en", "de", "it", "ja", "fr", "es", "pt", "nl", "zh", "ru
 def _continues(left: str, right: str, lang: str) -> bool:
     """Whether the boundary between `left` and `right` is none."""
     if lang in ("ja", "zh"):
-        return lang == "ja" and left.rstrip().endswith(("」", "』", "）", ")")) and _CONTINUES_JA.match(right) is not None
+        return (
+            lang == "ja" and left.rstrip().endswith(("」", "』", "）", ")")) and _CONTINUES_JA.match(right) is not None
+        )
     if _LOWER.match(right) or _ABBREVIATION.search(left):
         return True
     # "Der 1. FC Köln", "am 3. Oktober": in German and Italian a full stop after a small number counts.

@@ -76,7 +76,8 @@ class StoredDocument:
 
 
 def _item(row: Sequence[Any]) -> Item:
-    return Item(*row[:11], spans=tuple((start, end) for start, end in json.loads(row[11])))
+    spans = tuple((start, end) for start, end in json.loads(row[11]))
+    return Item(*row[:11], spans)  # type: ignore[call-arg]  # eleven columns of _ITEM_COLUMNS
 
 
 class Store:
@@ -92,7 +93,9 @@ class Store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"{folder}: cannot be an index folder ({error.strerror}); name another with --index") from error
+            raise InputError(
+                f"{folder}: cannot be an index folder ({error.strerror}); name another with --index"
+            ) from error
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
@@ -122,9 +125,13 @@ class Store:
         try:
             version = self._connection().execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.DatabaseError as error:
-            raise InputError(f"{self.path}: not a samestory database ({error}); name another folder with --index") from error
+            raise InputError(
+                f"{self.path}: not a samestory database ({error}); name another folder with --index"
+            ) from error
         if version > len(MIGRATIONS):
-            raise InputError(f"{self.path}: written by a newer samestory (schema {version}, this one knows {len(MIGRATIONS)}); upgrade samestory")
+            raise InputError(
+                f"{self.path}: written by a newer samestory (schema {version}, this one knows {len(MIGRATIONS)}); upgrade samestory"
+            )
         if version == len(MIGRATIONS):
             return
         with self.writing():
@@ -142,7 +149,9 @@ class Store:
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            raise IndexBusyError(f"{self.path}: another process has been writing for over {BUSY_SECONDS:.0f} s; try again when it has finished") from error
+            raise IndexBusyError(
+                f"{self.path}: another process has been writing for over {BUSY_SECONDS:.0f} s; try again when it has finished"
+            ) from error
         try:
             yield
         except BaseException:
@@ -167,7 +176,9 @@ class Store:
         return str(row[0]) if row else None
 
     def set_setting(self, name: str, value: str) -> None:
-        self._connection().execute("INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value))
+        self._connection().execute(
+            "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
+        )
 
     # documents and items
 
@@ -178,11 +189,18 @@ class Store:
         """
         columns = "number, name, digest"
         if document.external_id is not None:
-            questions = [("external_id = ?", (document.external_id,))]
+            questions: list[tuple[str, tuple[str, ...]]] = [("external_id = ?", (document.external_id,))]
         else:
-            questions = [("digest = ? AND name = ? AND external_id IS NULL", (digest, document.name)), ("path = ? AND name = ? AND external_id IS NULL", (document.path, document.name))]
+            questions = [
+                ("digest = ? AND name = ? AND external_id IS NULL", (digest, document.name)),
+                ("path = ? AND name = ? AND external_id IS NULL", (document.path, document.name)),
+            ]
         for condition, values in questions:
-            row = self._connection().execute(f"SELECT {columns} FROM document WHERE {condition} ORDER BY number LIMIT 1", values).fetchone()
+            row = (
+                self._connection()
+                .execute(f"SELECT {columns} FROM document WHERE {condition} ORDER BY number LIMIT 1", values)
+                .fetchone()
+            )
             if row:
                 return StoredDocument(*row)
         return None
@@ -191,18 +209,32 @@ class Store:
         """Insert, or overwrite row `number`; returns the row number."""
         values = (document.name, document.path, document.form.value, digest, document.external_id, document.text)
         if number is not None:
-            self._connection().execute("UPDATE document SET name = ?, path = ?, form = ?, digest = ?, external_id = ?, text = ? WHERE number = ?", (*values, number))
+            self._connection().execute(
+                "UPDATE document SET name = ?, path = ?, form = ?, digest = ?, external_id = ?, text = ? WHERE number = ?",
+                (*values, number),
+            )
             return number
-        cursor = self._connection().execute("INSERT INTO document (name, path, form, digest, external_id, text) VALUES (?, ?, ?, ?, ?, ?)", values)
+        cursor = self._connection().execute(
+            "INSERT INTO document (name, path, form, digest, external_id, text) VALUES (?, ?, ?, ?, ?, ?)", values
+        )
         return int(cursor.lastrowid or 0)
 
     def document_text(self, item_id: str) -> str | None:
         """The text of the document that an item was found in: what the item's offsets slice."""
-        row = self._connection().execute("SELECT document.text FROM document JOIN item ON item.document_number = document.number WHERE item.id = ?", (item_id,)).fetchone()
+        row = (
+            self._connection()
+            .execute(
+                "SELECT document.text FROM document JOIN item ON item.document_number = document.number WHERE item.id = ?",
+                (item_id,),
+            )
+            .fetchone()
+        )
         return str(row[0]) if row else None
 
     def items_of_document(self, number: int) -> list[Item]:
-        rows = self._connection().execute(f"SELECT {_ITEM_COLUMNS} FROM item WHERE document_number = ? ORDER BY number", (number,))
+        rows = self._connection().execute(
+            f"SELECT {_ITEM_COLUMNS} FROM item WHERE document_number = ? ORDER BY number", (number,)
+        )
         return [_item(row) for row in rows]
 
     def owner_of(self, item_id: str) -> int | None:
@@ -228,7 +260,10 @@ class Store:
         for item_id in item_ids:
             number = self.owner_of(item_id)
             connection.execute("DELETE FROM item WHERE id = ?", (item_id,))
-            connection.execute("DELETE FROM document WHERE number = ? AND NOT EXISTS (SELECT 1 FROM item WHERE document_number = ?)", (number, number))
+            connection.execute(
+                "DELETE FROM document WHERE number = ? AND NOT EXISTS (SELECT 1 FROM item WHERE document_number = ?)",
+                (number, number),
+            )
 
     def item(self, item_id: str) -> Item | None:
         row = self._connection().execute(f"SELECT {_ITEM_COLUMNS} FROM item WHERE id = ?", (item_id,)).fetchone()
@@ -236,12 +271,17 @@ class Store:
 
     def items_by_document_name(self, name: str) -> list[Item]:
         """The items whose document's name or external id is `name`."""
-        rows = self._connection().execute(f"SELECT {_ITEM_COLUMNS} FROM item WHERE document = ? ORDER BY number", (name,))
+        rows = self._connection().execute(
+            f"SELECT {_ITEM_COLUMNS} FROM item WHERE document = ? ORDER BY number", (name,)
+        )
         return [_item(row) for row in rows]
 
     def items(self, after: int = 0, limit: int | None = None) -> list[tuple[int, Item]]:
         """(number, item) in order of arrival, those above number `after`, at most `limit`."""
-        rows = self._connection().execute(f"SELECT {_ITEM_COLUMNS}, number FROM item WHERE number > ? ORDER BY number LIMIT ?", (after, -1 if limit is None else limit))
+        rows = self._connection().execute(
+            f"SELECT {_ITEM_COLUMNS}, number FROM item WHERE number > ? ORDER BY number LIMIT ?",
+            (after, -1 if limit is None else limit),
+        )
         return [(row[12], _item(row)) for row in rows]
 
     def items_by_number(self, numbers: Iterable[int]) -> dict[int, Item]:
@@ -268,22 +308,36 @@ class Store:
 
     def count_lines(self, lines: Iterable[str]) -> None:
         """Note that one more page holds each of `lines` (digests)."""
-        self._connection().executemany("INSERT INTO page_line VALUES (?, 1) ON CONFLICT (line) DO UPDATE SET documents = documents + 1", ((line,) for line in lines))
+        self._connection().executemany(
+            "INSERT INTO page_line VALUES (?, 1) ON CONFLICT (line) DO UPDATE SET documents = documents + 1",
+            ((line,) for line in lines),
+        )
 
     # vectors
 
     def put_vectors(self, number: int, vectors: ItemVectors) -> None:
         self._connection().execute(
             "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)",
-            (number, vectors.views.astype("<f4").tobytes(), vectors.sentences.astype("<f4").tobytes(), json.dumps(vectors.sentence_spans)),
+            (
+                number,
+                vectors.views.astype("<f4").tobytes(),
+                vectors.sentences.astype("<f4").tobytes(),
+                json.dumps(vectors.sentence_spans),
+            ),
         )
 
     def vectors(self, number: int, dimension: int) -> ItemVectors:
         """The vectors of one item. Raises KeyError if there are none."""
-        row = self._connection().execute("SELECT views, sentences, sentence_spans FROM vectors WHERE item_number = ?", (number,)).fetchone()
+        row = (
+            self._connection()
+            .execute("SELECT views, sentences, sentence_spans FROM vectors WHERE item_number = ?", (number,))
+            .fetchone()
+        )
         if row is None:
             raise KeyError(number)
-        return ItemVectors(_rows(row[0], dimension), _rows(row[1], dimension), tuple((start, end) for start, end in json.loads(row[2])))
+        return ItemVectors(
+            _rows(row[0], dimension), _rows(row[1], dimension), tuple((start, end) for start, end in json.loads(row[2]))
+        )
 
     def all_views(self, dimension: int) -> tuple[list[int], Vectors]:
         """Every item's view vectors: owners (item numbers, one a row) and rows (n, d)."""
@@ -311,13 +365,17 @@ class Store:
     def put_relations(self, relations: Iterable[Relation]) -> None:
         self._connection().executemany(
             "INSERT OR REPLACE INTO relation VALUES (?, ?, ?, ?, ?)",
-            ((found.a, found.b, found.kind.value, found.score, json.dumps(found.evidence, ensure_ascii=False)) for found in relations),
+            (
+                (found.a, found.b, found.kind.value, found.score, json.dumps(found.evidence, ensure_ascii=False))
+                for found in relations
+            ),
         )
 
     def relations_of(self, item_id: str) -> list[Relation]:
         """The item's relations, strongest first."""
         rows = self._connection().execute(
-            "SELECT a, b, kind, score, evidence FROM relation WHERE a = ? UNION ALL SELECT a, b, kind, score, evidence FROM relation WHERE b = ? ORDER BY 4 DESC, 1, 2", (item_id, item_id)
+            "SELECT a, b, kind, score, evidence FROM relation WHERE a = ? UNION ALL SELECT a, b, kind, score, evidence FROM relation WHERE b = ? ORDER BY 4 DESC, 1, 2",
+            (item_id, item_id),
         )
         return [_relation(row) for row in rows]
 
@@ -328,14 +386,21 @@ class Store:
 
     def relation(self, left: str, right: str) -> Relation | None:
         a, b = sorted((left, right))
-        row = self._connection().execute("SELECT a, b, kind, score, evidence FROM relation WHERE a = ? AND b = ?", (a, b)).fetchone()
+        row = (
+            self._connection()
+            .execute("SELECT a, b, kind, score, evidence FROM relation WHERE a = ? AND b = ?", (a, b))
+            .fetchone()
+        )
         return _relation(row) if row else None
 
     # clusters
 
     def set_clusters(self, clusters: Iterable[Cluster]) -> None:
         """Put the clusters' items under their ids."""
-        self._connection().executemany("UPDATE item SET cluster = ? WHERE id = ?", ((found.id, item_id) for found in clusters for item_id in found.item_ids))
+        self._connection().executemany(
+            "UPDATE item SET cluster = ? WHERE id = ?",
+            ((found.id, item_id) for found in clusters for item_id in found.item_ids),
+        )
 
     def cluster_of(self, item_id: str) -> str | None:
         row = self._connection().execute("SELECT cluster FROM item WHERE id = ?", (item_id,)).fetchone()
@@ -343,14 +408,21 @@ class Store:
 
     def cluster_items(self, cluster_id: str) -> list[Item]:
         """The items of a cluster in order of arrival; [] where there is no such cluster."""
-        rows = self._connection().execute(f"SELECT {_ITEM_COLUMNS} FROM item WHERE cluster = ? ORDER BY number", (cluster_id,))
+        rows = self._connection().execute(
+            f"SELECT {_ITEM_COLUMNS} FROM item WHERE cluster = ? ORDER BY number", (cluster_id,)
+        )
         return [_item(row) for row in rows]
 
     def cluster_ids(self, after: str = "", limit: int | None = None) -> list[str]:
         """Ids of the clusters, the one whose first item arrived first leading, those after the id `after`."""
-        first = self._connection().execute("SELECT min(number) FROM item WHERE cluster = ?", (after,)).fetchone()[0] if after else 0
+        first = (
+            self._connection().execute("SELECT min(number) FROM item WHERE cluster = ?", (after,)).fetchone()[0]
+            if after
+            else 0
+        )
         rows = self._connection().execute(
-            "SELECT cluster, min(number) AS first FROM item WHERE cluster IS NOT NULL GROUP BY cluster HAVING first > ? ORDER BY first LIMIT ?", (first or 0, -1 if limit is None else limit)
+            "SELECT cluster, min(number) AS first FROM item WHERE cluster IS NOT NULL GROUP BY cluster HAVING first > ? ORDER BY first LIMIT ?",
+            (first or 0, -1 if limit is None else limit),
         )
         return [str(row[0]) for row in rows]
 

@@ -18,9 +18,9 @@ _NUMBER = re.compile(
 _JAPANESE = re.compile(r"(?:\d[\d,.]*(?:兆|億|万|千|百)){1,4}(?:\d[\d,.]*)?")
 _SCALE_WORD = re.compile(r"^[\s  -]?(兆|億|百万|万|千|[A-Za-z]+)")
 _WORDS: dict[str, dict[str, int]] = {
-    "en": {w: n for n, w in enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2)},
-    "de": {w: n for n, w in enumerate("zwei drei vier fünf sechs sieben acht neun zehn elf zwölf".split(), 2)},
-    "it": {w: n for n, w in enumerate("due tre quattro cinque sei sette otto nove dieci undici dodici".split(), 2)},
+    "en": {w: n for n, w in enumerate(["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"], 2)},
+    "de": {w: n for n, w in enumerate(["zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf"], 2)},
+    "it": {w: n for n, w in enumerate(["due", "tre", "quattro", "cinque", "sei", "sette", "otto", "nove", "dieci", "undici", "dodici"], 2)},
 }  # fmt: skip
 
 

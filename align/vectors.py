@@ -34,7 +34,8 @@ def full_text(item: Item) -> str:
 
 def unit(vector: Vectors) -> Vectors:
     """`vector`, or each row of it, brought to unit length."""
-    return (vector / np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-12)).astype(np.float32)
+    lengths = np.linalg.norm(vector, axis=-1, keepdims=True)
+    return np.asarray(vector / np.maximum(lengths, 1e-12), dtype=np.float32)
 
 
 def story_views(sentences: Vectors, lengths: Sequence[int], has_title: bool) -> Vectors:

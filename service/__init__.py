@@ -1,0 +1,1 @@
+"""The HTTP service and the pages for people, over one open pipeline."""

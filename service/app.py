@@ -44,7 +44,14 @@ def create_app(pipeline: Pipeline) -> FastAPI:
         yield
         pipeline.close()
 
-    app = FastAPI(title="samestory", version=version("samestory"), summary="The English, Japanese, German and Italian versions of the same news story.", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="samestory",
+        version=version("samestory"),
+        summary="The English, Japanese, German and Italian versions of the same news story.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.pipeline = pipeline
     app.include_router(api)
     app.include_router(pages)

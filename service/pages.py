@@ -36,7 +36,13 @@ def wall(request: Request, pipeline: Served, after: str = "", several: Annotated
                 break
         n_items = pipeline.store.count_items()
     following = stories[STORIES_ON_A_PAGE - 1][0] if len(stories) > STORIES_ON_A_PAGE else None
-    context = {"stories": stories[:STORIES_ON_A_PAGE], "following": following, "several": several, "n_items": n_items, "after": after}
+    context = {
+        "stories": stories[:STORIES_ON_A_PAGE],
+        "following": following,
+        "several": several,
+        "n_items": n_items,
+        "after": after,
+    }
     return templates.TemplateResponse(request, "wall.html", context)
 
 
@@ -67,4 +73,4 @@ def check_draft(request: Request, pipeline: Served, text: Annotated[str, Form()]
         checked, problem = pipeline.check(text), None
     except InputError as error:
         checked, problem = None, str(error)
-    return templates.TemplateResponse(request, "check.html", {"text": text, "checked": checked, "problem": problem}, 422 if problem else 200)
+    return templates.TemplateResponse(request, "check.html", {"text": text, "checked": checked, "problem": problem})

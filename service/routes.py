@@ -15,7 +15,19 @@ from align.pipeline import Pipeline
 from align.reading import parse_record
 from align.records import Document, Rejection
 from align.shapes import checked_shape, cluster_shape, item_shape, variants_shape
-from service.schemas import CheckOut, ClusterOut, ClustersPage, ItemIn, ItemOut, ItemsPage, LookupOut, Problem, ResultsOut, TextIn, VariantsOut
+from service.schemas import (
+    CheckOut,
+    ClusterOut,
+    ClustersPage,
+    ItemIn,
+    ItemOut,
+    ItemsPage,
+    LookupOut,
+    Problem,
+    ResultsOut,
+    TextIn,
+    VariantsOut,
+)
 
 api = APIRouter(responses={404: {"model": Problem}, 422: {"model": Problem}})
 
@@ -41,7 +53,9 @@ def _decode_cursor(cursor: str | None) -> str:
     try:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeDecodeError) as error:
-        raise InputError(f"cursor {cursor!r} is none that this service gave; leave it out to begin at the first page") from error
+        raise InputError(
+            f"cursor {cursor!r} is none that this service gave; leave it out to begin at the first page"
+        ) from error
 
 
 def _link_next(request: Request, response: Response, following: str | None) -> None:
@@ -61,11 +75,15 @@ def readyz(pipeline: Served) -> dict[str, Any]:
     return {"status": "ready", "items": pipeline.store.count_items()}
 
 
+_ITEM_SCHEMA = ItemIn.model_json_schema()
 _BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": {"anyOf": [ItemIn.model_json_schema(), {"type": "array", "items": ItemIn.model_json_schema()}]}, "example": ItemIn.model_config["json_schema_extra"]["examples"][0]},  # type: ignore[index,call-overload]
+            "application/json": {
+                "schema": {"anyOf": [_ITEM_SCHEMA, {"type": "array", "items": _ITEM_SCHEMA}]},
+                "example": _ITEM_SCHEMA["examples"][0],
+            },
             "application/x-ndjson": {"schema": {"type": "string"}},
         },
     }
@@ -86,7 +104,14 @@ async def post_items(request: Request, pipeline: Served) -> ResultsOut:
     for document in documents:
         name = document.name if isinstance(document, Document) else f"{document.path}:{document.line}"
         outcome = waiting[name].pop(0)
-        results.append({"id": outcome.item_ids[0] if outcome.item_ids else None, "document": outcome.document, "status": outcome.status, "reason": outcome.reason})
+        results.append(
+            {
+                "id": outcome.item_ids[0] if outcome.item_ids else None,
+                "document": outcome.document,
+                "status": outcome.status,
+                "reason": outcome.reason,
+            }
+        )
     return ResultsOut.model_validate({"results": results})
 
 
@@ -100,7 +125,9 @@ def _documents(body: bytes, ndjson: bool) -> list[Document | Rejection]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise InputError(f"the body is not JSON (line {error.lineno}, column {error.colno}: {error.msg}); for one object a line send Content-Type: application/x-ndjson") from error
+        raise InputError(
+            f"the body is not JSON (line {error.lineno}, column {error.colno}: {error.msg}); for one object a line send Content-Type: application/x-ndjson"
+        ) from error
     records = value if isinstance(value, list) else [value]
     return [_document(record, number) for number, record in enumerate(records, 1)]
 
@@ -118,7 +145,9 @@ def _document(record: object, number: int) -> Document | Rejection:
 
 
 @api.get("/v1/items", tags=["items"])
-def get_items(request: Request, response: Response, pipeline: Served, cursor: Cursor = None, limit: Limit = 100) -> ItemsPage:
+def get_items(
+    request: Request, response: Response, pipeline: Served, cursor: Cursor = None, limit: Limit = 100
+) -> ItemsPage:
     """Items in order of arrival."""
     after = _decode_cursor(cursor) or "0"
     if not after.isdigit():
@@ -142,7 +171,9 @@ def delete_item(item_id: str, pipeline: Served) -> None:
 
 
 @api.get("/v1/items/{item_id}/variants", tags=["items"])
-def get_variants(item_id: str, pipeline: Served, lang: Annotated[list[str] | None, Query(description="Only these languages.")] = None) -> VariantsOut:
+def get_variants(
+    item_id: str, pipeline: Served, lang: Annotated[list[str] | None, Query(description="Only these languages.")] = None
+) -> VariantsOut:
     """The other versions of an item's story, best first."""
     return VariantsOut.model_validate(variants_shape(*pipeline.variants(item_id, lang or ())))
 
@@ -161,7 +192,9 @@ def check(body: TextIn, pipeline: Served) -> CheckOut:
 
 
 @api.get("/v1/clusters", tags=["clusters"])
-def get_clusters(request: Request, response: Response, pipeline: Served, cursor: Cursor = None, limit: Limit = 100) -> ClustersPage:
+def get_clusters(
+    request: Request, response: Response, pipeline: Served, cursor: Cursor = None, limit: Limit = 100
+) -> ClustersPage:
     """The stories, in order of their first items' arrival, single items included."""
     with pipeline.store.reading():
         names = pipeline.store.cluster_ids(_decode_cursor(cursor), limit + 1)

@@ -12,9 +12,23 @@ _EXAMPLE_TEXT = "The dockers' union in Hamburg has called a 48-hour strike from 
 class ItemIn(BaseModel):
     """One text to store, as a line of the contract's JSONL."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"id": "story-1.en", "title": "Dockers call two-day strike", "text": _EXAMPLE_TEXT, "lang": "en", "published": "2026-03-04T08:15:00+01:00"}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "story-1.en",
+                    "title": "Dockers call two-day strike",
+                    "text": _EXAMPLE_TEXT,
+                    "lang": "en",
+                    "published": "2026-03-04T08:15:00+01:00",
+                }
+            ]
+        }
+    )
     text: str = Field(description="The story's text; required.")
-    id: str | int | None = Field(None, description="Your own id; the item keeps it as its external id, and sending it again updates the item.")
+    id: str | int | None = Field(
+        None, description="Your own id; the item keeps it as its external id, and sending it again updates the item."
+    )
     title: str | None = None
     lang: str | None = Field(None, description="BCP 47 code, if you know it.")
     source: str | None = None
@@ -25,7 +39,9 @@ class ItemIn(BaseModel):
 class TextIn(BaseModel):
     """A text that is looked up and not stored."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"title": "Dockers call two-day strike", "text": _EXAMPLE_TEXT}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"title": "Dockers call two-day strike", "text": _EXAMPLE_TEXT}]}
+    )
     text: str
     title: str = ""
     published: str | None = Field(None, description="ISO 8601.")

@@ -22,9 +22,15 @@ def run(folder: Path, model: str | None, host: str, port: int) -> None:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise InputError(f"{host}:{port} cannot be served on ({error.strerror}); choose another with --host or --port") from error
+        raise InputError(
+            f"{host}:{port} cannot be served on ({error.strerror}); choose another with --host or --port"
+        ) from error
     pipeline = Pipeline(folder, model)
     app = create_app(pipeline)
     place = f"[{host}]" if ":" in host else host
-    print(f"serving {pipeline.store.count_items()} items of {folder} on http://{place}:{listener.getsockname()[1]}/ (stop with Ctrl-C)", file=sys.stderr, flush=True)
+    print(
+        f"serving {pipeline.store.count_items()} items of {folder} on http://{place}:{listener.getsockname()[1]}/ (stop with Ctrl-C)",
+        file=sys.stderr,
+        flush=True,
+    )
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +63,43 @@ Diese Website verwendet Cookies
 Wir verwenden Cookies für Analysen, um unsere Website zu verbessern. Lesen Sie unsere Datenschutzrichtlinie für weitere Informationen.
 Ablehnen"""
 """An English article amid the furniture of a German edition, with three teasers in three languages."""
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory):
+    """The address of a real server process over an index of two bundled topics and one hostile item."""
+    folder = tmp_path_factory.mktemp("served")
+    hostile = folder / "hostile.jsonl"
+    hostile.write_text(json.dumps(HOSTILE, ensure_ascii=False) + "\n", encoding="utf-8")
+    command = str(Path(sys.executable).with_name("samestory"))
+    subprocess.run(
+        [
+            command,
+            "ingest",
+            "seeds/port-strike.jsonl",
+            "seeds/chip-plant.jsonl",
+            str(hostile),
+            "--index",
+            str(folder / "index"),
+        ],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    process = subprocess.Popen(
+        [command, "serve", "--port", "0", "--index", str(folder / "index")], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    yield line.split(" on ")[1].split("/ ")[0]
+    process.terminate()
+    assert process.wait(timeout=20) is not None
+    process.stderr.close()
+
+
+HOSTILE = {
+    "id": "hostile",
+    "title": "<script>document.title='taken'</script>\u202eesrever " + "W" * 10_000,
+    "text": "<img src=x onerror=\"document.title='taken'\"> Der Text einer feindlichen Meldung, die nur Text bleiben darf.",
+}
+"""An item whose title tries a script, a right-to-left override and ten thousand characters."""

@@ -12,13 +12,16 @@ from align.records import Kind, Relation
 
 
 def relation(a: str, b: str, score: float, kind: Kind = Kind.SAME_STORY, **evidence: object) -> Relation:
+    """A relation of two items, whichever comes first."""
     a, b = sorted((a, b))
     return Relation(a, b, kind, score, evidence)
 
 
 def test_two_pairs_and_a_single_item() -> None:
     """Items with strong relations come together, the rest stay alone."""
-    found = cluster_items(["a", "b", "c", "d", "e"], [relation("a", "b", 0.9), relation("c", "d", 0.8), relation("d", "e", 0.3)])
+    found = cluster_items(
+        ["a", "b", "c", "d", "e"], [relation("a", "b", 0.9), relation("c", "d", 0.8), relation("d", "e", 0.3)]
+    )
     assert found == [("a", "b"), ("c", "d"), ("e",)]
 
 
@@ -44,13 +47,18 @@ def test_copies_count_once() -> None:
 def test_excerpts_stay_with_what_they_are_cut_from() -> None:
     """Four excerpts without a word in common are one story with the article that holds them."""
     parts = ["p1", "p2", "p3", "p4"]
-    found = cluster_items(["whole", *parts], [relation("whole", part, 0.9, Kind.EXCERPT, contained=part) for part in parts])
+    found = cluster_items(
+        ["whole", *parts], [relation("whole", part, 0.9, Kind.EXCERPT, contained=part) for part in parts]
+    )
     assert found == [("p1", "p2", "p3", "p4", "whole")]
 
 
 edges = st.dictionaries(
     st.tuples(st.integers(0, 9), st.integers(0, 9)).filter(lambda pair: pair[0] < pair[1]),
-    st.tuples(st.sampled_from([0.2, 0.5, 0.6, 0.75, 0.9, 1.0]), st.sampled_from([Kind.SAME_STORY, Kind.TRANSLATION, Kind.EXACT, Kind.EXCERPT, Kind.RELATED])),
+    st.tuples(
+        st.sampled_from([0.2, 0.5, 0.6, 0.75, 0.9, 1.0]),
+        st.sampled_from([Kind.SAME_STORY, Kind.TRANSLATION, Kind.EXACT, Kind.EXCERPT, Kind.RELATED]),
+    ),
 )
 
 

@@ -13,11 +13,13 @@ from align.records import Vectors
 
 
 def unit_rows(count: int, seed: int, dimension: int = 32) -> Vectors:
+    """Random rows of unit length."""
     rows = np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def filled(vectors: Vectors) -> NeighbourIndex:
+    """An index of these rows, owned by their numbers."""
     index = NeighbourIndex(vectors.shape[1])
     index.add(range(len(vectors)), vectors)
     return index

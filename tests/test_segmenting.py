@@ -12,17 +12,25 @@ from align.segmenting import lines_of, segment, segment_texts
 
 
 def texts(document: Document) -> list[tuple[str, str]]:
+    """Title and body of each item of the document."""
     return segment_texts(document, segment(document))
 
 
 def test_a_page_is_its_article_and_its_teasers() -> None:
     """An article and three teasers, one of them with a headline of its own, are four items."""
     found = texts(page(GERMAN_EDITION))
-    assert [title for title, _ in found] == ["Harbour council approves tidal barrier after ten-year debate", "Reederei verlegt Fähren während der Bauarbeiten", "", ""]
+    assert [title for title, _ in found] == [
+        "Harbour council approves tidal barrier after ten-year debate",
+        "Reederei verlegt Fähren während der Bauarbeiten",
+        "",
+        "",
+    ]
     assert [body.split()[0] for _, body in found] == ["The", "Die", "Fishing", "Il"]
 
 
-@pytest.mark.parametrize("furniture", ["Verwandte Artikel", "Von KI berichtet", "Bild generiert", "drone picture", "Cookies", "Ablehnen"])
+@pytest.mark.parametrize(
+    "furniture", ["Verwandte Artikel", "Von KI berichtet", "Bild generiert", "drone picture", "Cookies", "Ablehnen"]
+)
 def test_furniture_is_in_no_item(furniture: str) -> None:
     """Headings, captions, credits and the cookie notice are in no item's title or text."""
     assert not any(furniture in title or furniture in body for title, body in texts(page(GERMAN_EDITION)))
@@ -40,7 +48,10 @@ def test_offsets_slice_the_page() -> None:
 @pytest.mark.parametrize(
     ("line", "kept"),
     [
-        ("TOKYO / WASHINGTON, November 27, 2025 – The prime minister spoke by phone with the president.", "The prime minister"),
+        (
+            "TOKYO / WASHINGTON, November 27, 2025 – The prime minister spoke by phone with the president.",
+            "The prime minister",
+        ),
         ("ROMA, 3 marzo (ANSA) - Il ministro ha firmato il decreto sulle coste e sui porti minori.", "Il ministro"),
         ("BERLIN (dpa/AFP) – Die Ministerin hat das Gesetz am Dienstag vorgestellt und verteidigt.", "Die Ministerin"),
         ("【東京＝山田太郎】外務省は三日、大使を呼んで説明を求めたと発表した。", "外務省は"),
@@ -71,7 +82,9 @@ def test_datelines_are_cut_off(line: str, kept: str) -> None:
 )
 def test_single_lines_of_furniture(line: str) -> None:
     """A byline, a date, a paywall, a breadcrumb or a credit between two paragraphs is in no item."""
-    above = "The ferry company has cancelled all evening crossings until the end of the month, citing a shortage of crews."
+    above = (
+        "The ferry company has cancelled all evening crossings until the end of the month, citing a shortage of crews."
+    )
     below = "Passengers with season tickets will be paid back a third of the price, the company said on its website on Monday."
     ((_, body),) = texts(page(f"Ferries cancelled until the end of the month\n\n{above}\n\n{line}\n\n{below}"))
     assert body == f"{above}\n{below}"
@@ -80,7 +93,9 @@ def test_single_lines_of_furniture(line: str) -> None:
 def test_lines_that_other_pages_share_are_furniture() -> None:
     """A short sentence that many other pages hold is dropped; an agency text that others printed is not."""
     slogan = "The Harbour Post has told the stories of this coast since 1890."
-    story = "The ferry company has cancelled all evening crossings until the end of the month, citing a shortage of crews."
+    story = (
+        "The ferry company has cancelled all evening crossings until the end of the month, citing a shortage of crews."
+    )
     document = page(f"Ferries cancelled\n\n{story}\n\n{slogan}")
     seen_in = {slogan.lower(): 7}
     assert segment_texts(document, segment(document, seen_in))[0][1] == story

@@ -12,7 +12,10 @@ from align.splitting import split_sentences
 @pytest.mark.parametrize(
     ("lang", "sentences"),
     [
-        ("en", ["The U.S. President met Mr. Xi on Nov. 25 in Busan.", '"We will see," he said.', "It cost $3.5 million."]),
+        (
+            "en",
+            ["The U.S. President met Mr. Xi on Nov. 25 in Busan.", '"We will see," he said.', "It cost $3.5 million."],
+        ),
         ("de", ["Der 1. FC Köln gewann am 3. Oktober z. B. gegen Bayern.", "Rund 1,5 Mio. Euro kostete es."]),
         ("it", ["Il sig. Rossi ha citato l'art. 3 della legge.", "Costa 3,5 mln. di euro.", "È finita."]),
         ("ja", ["高市首相は「台湾は重要だ。守る。」と述べた。", "中国は反発した！"]),

@@ -17,14 +17,30 @@ from training.train import Schedule, train
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m training", description="Train the cross-lingual model from sentence pairs.")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/parallel"), help="folder of <corpus>.<src>-<tgt>.tsv.xz")
-    parser.add_argument("--evaluation", type=Path, default=Path("../shared/data/eval"), help="texts that must not be trained on")
-    parser.add_argument("--settings", type=Path, default=Path(__file__).with_name("corpora.toml"), help="corpus weights")
-    parser.add_argument("--work", type=Path, default=Path("training/work"), help="for prepared arrays and the checkpoint")
+    """Prepare, train, write the model folder."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training", description="Train the cross-lingual model from sentence pairs."
+    )
+    parser.add_argument(
+        "--data", type=Path, default=Path("../shared/data/parallel"), help="folder of <corpus>.<src>-<tgt>.tsv.xz"
+    )
+    parser.add_argument(
+        "--evaluation", type=Path, default=Path("../shared/data/eval"), help="texts that must not be trained on"
+    )
+    parser.add_argument(
+        "--settings", type=Path, default=Path(__file__).with_name("corpora.toml"), help="corpus weights"
+    )
+    parser.add_argument(
+        "--work", type=Path, default=Path("training/work"), help="for prepared arrays and the checkpoint"
+    )
     parser.add_argument("--out", type=Path, default=Path("training/work/model"), help="the model folder to write")
     parser.add_argument("--vocabulary", type=int, default=64_000, help="pieces")
-    parser.add_argument("--characters", type=int, default=24_000_000, help="of each spaced language for the vocabulary; half as many for Japanese")
+    parser.add_argument(
+        "--characters",
+        type=int,
+        default=24_000_000,
+        help="of each spaced language for the vocabulary; half as many for Japanese",
+    )
     for field in fields(Schedule):
         if field.name != "same_side":
             parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
@@ -35,7 +51,9 @@ def main() -> None:
         # Text hashes mark repeated texts; with a random hash seed two runs would differ.
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, "-m", "training", *sys.argv[1:]])
-    tokenizer, pairs, summary = prepare(parsed["data"], parsed["evaluation"], parsed["settings"], parsed["work"], options)
+    tokenizer, pairs, summary = prepare(
+        parsed["data"], parsed["evaluation"], parsed["settings"], parsed["work"], options
+    )
     vectors = train(pairs, tokenizer.get_vocab_size(), schedule, parsed["work"] / "checkpoint.pt")
     weights = {corpus.name: corpus.weight for corpus in corpora(parsed["data"], parsed["settings"])}
     kept = {name: summary[name] for name in ("decontamination", "pairs_used")}

@@ -66,9 +66,18 @@ def model_card(record: dict[str, Any], figures: dict[str, Any] | None) -> str:
     )  # fmt: skip
     if figures:
         text += "\n## Figures\n\nMeasured by `samestory eval`; accuracy by plain cosine.\n\n| set | what | figure |\n|---|---|---|\n"
-        text += "".join(f"| {f['group']} | {f['name']} | {f['value']:.1f} {f['unit']} |\n" for f in figures["figures"] if f["group"] != "Speed")
-    text += "\n## Data\n\n| corpus | pairs used | draws per epoch | licence as its source states it |\n|---|---|---|---|\n"
-    text += "".join(f"| {name} | {row['pairs']:,} | {row['weight']} | {row['licence']} |\n" for name, row in sorted(summary["corpora"].items()))
+        text += "".join(
+            f"| {f['group']} | {f['name']} | {f['value']:.1f} {f['unit']} |\n"
+            for f in figures["figures"]
+            if f["group"] != "Speed"
+        )
+    text += (
+        "\n## Data\n\n| corpus | pairs used | draws per epoch | licence as its source states it |\n|---|---|---|---|\n"
+    )
+    text += "".join(
+        f"| {name} | {row['pairs']:,} | {row['weight']} | {row['licence']} |\n"
+        for name, row in sorted(summary["corpora"].items())
+    )
     return text
 
 

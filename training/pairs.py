@@ -86,7 +86,9 @@ class Decontamination:
         )
 
 
-def read_pairs(corpus: Corpus, forbidden: frozenset[str], seen: set[int], count: Decontamination) -> Iterator[tuple[str, str]]:
+def read_pairs(
+    corpus: Corpus, forbidden: frozenset[str], seen: set[int], count: Decontamination
+) -> Iterator[tuple[str, str]]:
     """The usable pairs of one corpus. `seen` holds hashes of pairs already drawn and is added to."""
     with lzma.open(corpus.path, "rt", encoding="utf-8", newline="\n") as handle:
         for line in handle:
@@ -108,4 +110,5 @@ def read_pairs(corpus: Corpus, forbidden: frozenset[str], seen: set[int], count:
 
 
 def log(message: str) -> None:
+    """Progress, on standard error."""
     print(message, file=sys.stderr, flush=True)

@@ -64,7 +64,9 @@ def _sample(texts: list[tuple[Corpus, str, str]], seed: int) -> dict[str, list[s
     return by_lang
 
 
-def prepare(data: Path, evaluation: Path, settings: Path, work: Path, options: dict[str, Any]) -> tuple[Tokenizer, TrainingPairs, dict[str, Any]]:
+def prepare(
+    data: Path, evaluation: Path, settings: Path, work: Path, options: dict[str, Any]
+) -> tuple[Tokenizer, TrainingPairs, dict[str, Any]]:
     """Read, decontaminate, build the vocabulary and tokenise; reuse `work` when it was made with the same options.
 
     Returns the tokenizer, the pairs and a summary for the model card. `options` holds `vocabulary`

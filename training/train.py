@@ -69,7 +69,9 @@ def _logits(left: torch.Tensor, right: torch.Tensor, scale: float) -> torch.Tens
         return scale * (left @ right.T)
 
 
-def batch_loss(weights: torch.Tensor, pairs: TrainingPairs, members: NDArray[np.int64], schedule: Schedule) -> torch.Tensor:
+def batch_loss(
+    weights: torch.Tensor, pairs: TrainingPairs, members: NDArray[np.int64], schedule: Schedule
+) -> torch.Tensor:
     """The loss of one batch; two members with the same text on a side are never each other's negatives."""
     sides = []
     masks = []
@@ -131,7 +133,7 @@ def train(pairs: TrainingPairs, n_pieces: int, schedule: Schedule, checkpoint: P
             group["lr"] = rate
         loss = batch_loss(weights, pairs, members, schedule)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         if step >= schedule.average_from * total and step % 5 == 0:
             n_averaged += 1
@@ -139,7 +141,9 @@ def train(pairs: TrainingPairs, n_pieces: int, schedule: Schedule, checkpoint: P
         running = 0.98 * running + 0.02 * loss.item() if step > first else loss.item()
         if step % 50 == 0:
             pace = (time.monotonic() - started) / (step - first + 1)
-            log(f"epoch {epoch} step {step}/{total} loss {running:.4f} {pace:.2f} s/step, {pace * (total - step) / 60:.0f} min left")
+            log(
+                f"epoch {epoch} step {step}/{total} loss {running:.4f} {pace:.2f} s/step, {pace * (total - step) / 60:.0f} min left"
+            )
         if step % 500 == 499:
             part = checkpoint.with_suffix(".part")
             torch.save({"schedule": str(schedule), "weights": weights.data, "optimiser": optimiser.state_dict(),

@@ -29,7 +29,14 @@ from align.segmenting import segment, segment_texts
 from align.vectors import vectorise
 from training.pairs import log
 
-WINDOW_CORPORA = ("wmt_newstest.en-de", "wmt_newstest.en-it", "wmt_newstest.de-it", "wmt_newstest.en-ja", "kyoto_wiki.en-ja", "opennmt_wmt_sample.en-de")
+WINDOW_CORPORA = (
+    "wmt_newstest.en-de",
+    "wmt_newstest.en-it",
+    "wmt_newstest.de-it",
+    "wmt_newstest.en-ja",
+    "kyoto_wiki.en-ja",
+    "opennmt_wmt_sample.en-de",
+)
 WINDOWS_EACH = 250
 
 Pair = tuple[Described, Described, bool, float]
@@ -98,7 +105,8 @@ def window_pairs(data: Path, encoder: StaticEncoder, seed: int) -> list[Pair]:
 
 
 def _similarity(left: list[Described], right: list[Described]) -> NDArray[np.float32]:
-    return np.stack([entry.vectors.views[0] for entry in left]) @ np.stack([entry.vectors.views[0] for entry in right]).T
+    stories = [np.stack([entry.vectors.views[0] for entry in side]) for side in (left, right)]
+    return np.asarray(stories[0] @ stories[1].T, dtype=np.float32)
 
 
 def _cut(item_id: str, lang: str, sentences: list[str], chance: random.Random) -> Item:
@@ -122,7 +130,9 @@ def table(pairs: list[Pair]) -> tuple[NDArray[np.float64], NDArray[np.bool_], ND
     )
 
 
-def fit(evidence: NDArray[np.float64], same: NDArray[np.bool_], weight: NDArray[np.float64], strength: float) -> dict[str, float]:
+def fit(
+    evidence: NDArray[np.float64], same: NDArray[np.bool_], weight: NDArray[np.float64], strength: float
+) -> dict[str, float]:
     """Weights of a logistic model in the features' own units, classes balanced, L2-regularised on standardised features."""
     from sklearn.linear_model import LogisticRegression
 
@@ -137,13 +147,17 @@ def fit(evidence: NDArray[np.float64], same: NDArray[np.bool_], weight: NDArray[
 
 def folds_by_topic(pairs: list[Pair]) -> NDArray[np.int64]:
     """For each story pair its topic's number; a pair across topics goes with its first item's."""
-    topics = {topic: number for number, topic in enumerate(sorted({left.item.id.rsplit("-", 1)[0] for left, *_ in pairs}))}
+    topics = {
+        topic: number for number, topic in enumerate(sorted({left.item.id.rsplit("-", 1)[0] for left, *_ in pairs}))
+    }
     return np.array([topics[left.item.id.rsplit("-", 1)[0]] for left, *_ in pairs])
 
 
 def main() -> None:
     """Fit, cross-validate over topics, and write ``align/verifier.json``."""
-    parser = argparse.ArgumentParser(prog="python -m training.verifier", description="Fit the verifier that decides relations.")
+    parser = argparse.ArgumentParser(
+        prog="python -m training.verifier", description="Fit the verifier that decides relations."
+    )
     parser.add_argument("--data", type=Path, default=Path("../shared/data/parallel"))
     parser.add_argument("--stories", type=Path, default=Path("training/stories"))
     parser.add_argument("--model", default=None, help="model whose evidence is fitted")
@@ -157,13 +171,17 @@ def main() -> None:
         raise SystemExit(f"{options.model}: the verifier's token evidence needs a static model")
     stories = story_pairs(options.stories, encoder)
     windows = window_pairs(options.data, encoder, options.seed)
-    log(f"{len(stories)} story pairs, {sum(same for _, _, same, _ in stories)} of one story; {len(windows)} window pairs")
+    log(
+        f"{len(stories)} story pairs, {sum(same for _, _, same, _ in stories)} of one story; {len(windows)} window pairs"
+    )
     story_table, window_table = table(stories), table(windows)
     topic = folds_by_topic(stories)
     figures: dict[str, dict[str, float]] = defaultdict(dict)
     weights = {}
     for name, across in (("across", True), ("within", False)):
-        evidence, same, is_across, weight = (np.concatenate([a, b]) for a, b in zip(story_table, window_table, strict=True))
+        evidence, same, is_across, weight = (
+            np.concatenate([a, b]) for a, b in zip(story_table, window_table, strict=True)
+        )
         n_stories = len(stories)
         weight[n_stories:] *= options.window_weight
         fold = np.concatenate([topic, np.full(len(windows), -1)])
@@ -183,7 +201,10 @@ def main() -> None:
         }
         log(f"{name}, held-out topics: {figures[name]}")
         weights[name] = fit(evidence[chosen], same[chosen], weight[chosen], options.strength)
-    options.out.write_text(json.dumps({"model": encoder.fingerprint, "held_out": figures, "weights": weights}, indent=1) + "\n", encoding="utf-8")
+    options.out.write_text(
+        json.dumps({"model": encoder.fingerprint, "held_out": figures, "weights": weights}, indent=1) + "\n",
+        encoding="utf-8",
+    )
     log(f"wrote {options.out}")
 
 

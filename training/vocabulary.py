@@ -34,7 +34,9 @@ def blank_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def train_vocabulary(texts_by_lang: dict[str, list[str]], size: int, characters_per_lang: dict[str, int], seed: int) -> Tokenizer:
+def train_vocabulary(
+    texts_by_lang: dict[str, list[str]], size: int, characters_per_lang: dict[str, int], seed: int
+) -> Tokenizer:
     """A tokenizer with `size` pieces from about `characters_per_lang` characters of each language.
 
     The 256 byte pieces are part of `size`: a character outside the vocabulary falls back to its
