@@ -147,17 +147,14 @@ def _until_fault(path: str, entries: Read) -> Read:
             yield entry
     except (EOFError, zlib.error, OSError, UnicodeDecodeError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        yield Rejection(
-            path,
-            line + 1 if line else None,
-            f"cannot be read from here on ({reason}); the file is damaged or cut off: fetch it again",
-        )
+        remedy = "the file is damaged or cut off: fetch it again"
+        yield Rejection(path, line + 1 if line else None, f"cannot be read from here on ({reason}); {remedy}")
 
 
 # encodings
 
 _MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF8, "utf-8"),  # not utf-8-sig, which counts its offsets from behind the mark
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is its beginning
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -186,53 +183,55 @@ _WESTERN = frozenset("ÀÁÂÃÄÇÈÉÊËÌÍÎÏÑÒÓÔÕÖŒÙÚÛÜßàáâ
 def decode(raw: bytes, path: str, declared: str | None = None) -> str:
     """`raw` as text, its newlines as "\\n": by its byte order mark, as declared, as UTF-8, or as detected beyond doubt.
 
-    Where something else than mark and declaration decided, and it is not plain UTF-8, a warning is
-    logged that names `path`. Raises InputError with the offset of the first byte that cannot be read.
+    Where the encoding is neither marked nor declared nor UTF-8, or is not the declared one, a warning
+    is logged that names `path`. Raises InputError with the offset of the first byte that cannot be read.
     """
-    text = _decoded(raw, path, declared)
+    marked = _marked(raw)
+    try:
+        text = raw.decode(marked) if marked else _unmarked(raw, path, declared)
+    except UnicodeDecodeError as error:
+        says = "its byte order mark says" if marked else "it declares"
+        raise InputError(f"byte {error.start} is not {error.encoding}, which {says}; {ENCODING_REMEDY}") from error
     if "\x00" in text:
-        raise InputError(f"is not a text: byte {raw.find(0)} is NUL; {ENCODING_REMEDY}")
+        raise InputError(f"is not a text: character {text.index(chr(0))} is NUL; {ENCODING_REMEDY}")
     return _unix(text.removeprefix("\ufeff"))
 
 
-def _decoded(raw: bytes, path: str, declared: str | None) -> str:
-    codec = _marked(raw)
-    if codec:
-        try:
-            return raw.decode(codec)
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"byte {error.start} is not {error.encoding}, which its byte order mark says; {ENCODING_REMEDY}"
-            ) from error
+def _unmarked(raw: bytes, path: str, declared: str | None) -> str:
+    """Raises UnicodeDecodeError where the declared encoding does not fit, InputError where none fits."""
     fault = None
-    for candidate in _meant(declared, path):
+    for codec in _meant(declared, path):
         try:
-            text = raw.decode(candidate)
+            text = raw.decode(codec)
         except UnicodeDecodeError as error:
             fault = fault or error
             continue
-        if candidate == "utf-8" and not text.isascii() and codecs.lookup(declared or "utf-8").name != "utf-8":
+        if codec == "utf-8" and not text.isascii() and not _is_utf8(declared):
             log.warning("%s: declares the encoding %s and is UTF-8; read as UTF-8", path, declared)
         return text
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         if fault is not None:
-            raise InputError(f"byte {fault.start} is not {declared}, which it declares; {ENCODING_REMEDY}") from error
-        detected = _detected(raw)
-        if detected is None:
-            raise InputError(
-                f"byte {error.start} is not UTF-8, and no other encoding fits beyond doubt; {ENCODING_REMEDY}"
-            ) from error
-        log.warning("%s: the encoding is not declared; read as %s, by its look", path, detected)
-        return raw.decode(detected)
-    if fault is not None:
-        log.warning("%s: declares the encoding %s and is UTF-8; read as UTF-8", path, declared)
-    detected = _detected(raw) if "\x00" in text or "\x1b$" in text else None
-    if detected:
-        log.warning("%s: the encoding is not declared; read as %s, by its look", path, detected)
-        return raw.decode(detected)
-    return text
+            raise fault from error
+        found = _detected(raw)
+        if found is None:
+            reason = f"byte {error.start} is not UTF-8, and no other encoding fits beyond doubt"
+            raise InputError(f"{reason}; {ENCODING_REMEDY}") from error
+    else:
+        if fault is not None:
+            log.warning("%s: declares the encoding %s and is UTF-8; read as UTF-8", path, declared)
+            return text
+        # UTF-16 and ISO-2022-JP can pass for UTF-8.
+        found = _detected(raw) if "\x00" in text or "\x1b$" in text else None
+        if found is None:
+            return text
+    log.warning("%s: the encoding is not declared; read as %s, by its look", path, found)
+    return raw.decode(found)
+
+
+def _is_utf8(declared: str | None) -> bool:
+    return declared is not None and declared.lower().replace("-", "") == "utf8"
 
 
 def _marked(raw: bytes) -> str | None:
@@ -249,6 +248,8 @@ def _meant(declared: str | None, path: str) -> tuple[str, ...]:
     except (LookupError, UnicodeError):
         log.warning("%s: declares the encoding %r, which is not known; read as if it declared none", path, declared)
         return ()
+    if name in ("idna", "punycode", "unicode_escape", "raw_unicode_escape"):
+        return ()  # Python's own, which no page means
     if name.startswith(("utf-16", "utf-32")):
         return ("utf-8",)  # the declaration could be read, so it is not true
     return _MEANT.get(name, (name,))
@@ -284,9 +285,8 @@ def _plausible(text: str) -> bool:
     if not foreign:
         return True
     kana = sum(count for sign, count in foreign.items() if "\u3041" <= sign <= "\u30ff")
-    narrow = sum(
-        count for sign, count in foreign.items() if "\uff61" <= sign <= "\uff9f"
-    )  # what stray bytes look like in Shift_JIS
+    # Half-width kana are what stray bytes look like in Shift_JIS.
+    narrow = sum(count for sign, count in foreign.items() if "\uff61" <= sign <= "\uff9f")
     return kana >= 0.1 * foreign.total() and narrow < kana
 
 
@@ -349,22 +349,33 @@ def _article(source: str, name: str, path: str) -> Document:
     if not paragraphs:
         raise InputError("holds no article text that can be told from its furniture; give the text as .txt or JSONL")
     body = "\n".join(paragraphs)
-    alternates: dict[str, str] = {}
-    for link in tree.iterfind(".//link[@hreflang]"):
-        if link.get("href") and link.get("hreflang").lower() != "x-default":
-            alternates.setdefault(link.get("hreflang").strip(), urljoin(meta["url"], link.get("href").strip()))
+    text = f"{title}\n\n{body}" if title else body
+    _string({"text": text}, "text")  # metadata can smuggle in half a surrogate pair
     return Document(
         name=name,
         path=path,
         form=Form.ARTICLE,
-        text=f"{title}\n\n{body}" if title else body,
+        text=text,
         title=title,
         lang=meta["lang"] or None,
         source=meta["source"] or None,
         url=meta["url"] or None,
         published=_lenient_date(meta["published"]),
-        alternates=alternates,
+        alternates=_alternates(tree, meta["url"]),
     )
+
+
+def _alternates(tree: Any, url: str) -> dict[str, str]:
+    """hreflang → absolute address of the same article in another language; the first one of each."""
+    found: dict[str, str] = {}
+    for link in tree.iterfind(".//link[@hreflang]"):
+        lang, address = link.get("hreflang").strip(), (link.get("href") or "").strip()
+        if address and _LANG.fullmatch(lang):
+            try:
+                found.setdefault(lang, urljoin(url, address))
+            except ValueError:
+                continue  # an address that is none
+    return found
 
 
 def _surpasses(stated: list[str], found: list[str]) -> bool:
@@ -376,12 +387,15 @@ def _surpasses(stated: list[str], found: list[str]) -> bool:
     return len(theirs) > 2 * len(ours) or (theirs == ours and len(stated) > len(found))
 
 
+_SILENT = logging.NullHandler()
+"""Takes trafilatura's complaints, which would reach standard error without a page's name; the Rejection says it better."""
+
+
 def _main_text(source: str) -> list[str]:
     """The paragraphs that trafilatura finds."""
     import trafilatura
 
-    # Its complaints would reach standard error without a page's name; the Rejection says it better.
-    logging.getLogger("trafilatura").addHandler(logging.NullHandler())
+    logging.getLogger("trafilatura").addHandler(_SILENT)
     try:
         # Tables would come as rows of bars; a page laid out in tables is read all the same.
         text = trafilatura.extract(
@@ -406,14 +420,8 @@ def _page_meta(tree: Any) -> dict[str, str]:
             tags.setdefault(key, tag.get("content").strip())
     article = _json_ld(tree)
     headings = (" ".join(heading.text_content().split()) for tag in ("h1", "title") for heading in tree.iter(tag))
-    canonical = next(
-        (
-            link.get("href")
-            for link in tree.iterfind(".//link[@href]")
-            if (link.get("rel") or "").lower() == "canonical"
-        ),
-        "",
-    )
+    links = (link for link in tree.iterfind(".//link[@href]") if (link.get("rel") or "").lower() == "canonical")
+    canonical = next((link.get("href").strip() for link in links), "")
     source = _told(article.get("publisher"), "name") or tags.get("og:site_name", "")
     langs = (
         _told(article.get("inLanguage"), "alternateName"),
@@ -462,7 +470,8 @@ def _told(value: object, key: str = "name") -> str:
         value = value[0] if value else None
     if isinstance(value, dict):
         value = value.get(key)
-    return html.unescape(value).strip() if isinstance(value, str) else ""
+    text = html.unescape(value).strip() if isinstance(value, str) else ""
+    return "" if re.search("[\x00\ud800-\udfff]", text) else text  # what is no text is as good as not said
 
 
 def _json_ld(tree: Any) -> dict[str, Any]:
@@ -491,11 +500,15 @@ def _lenient_json(script: str) -> object:
 
 def _nodes(value: object) -> list[dict[str, Any]]:
     """The objects that stand for themselves: those of lists, of @graph, and what a page says it is about."""
-    if isinstance(value, list):
-        return [node for entry in value for node in _nodes(entry)]
-    if isinstance(value, dict):
-        return [value, *_nodes(value.get("@graph")), *_nodes(value.get("mainEntity"))]
-    return []
+    found, waiting = [], [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += reversed(value)
+        elif isinstance(value, dict):
+            found.append(value)
+            waiting += [value.get("mainEntity"), value.get("@graph")]
+    return found
 
 
 def _is_article(kinds: object) -> bool:
@@ -508,36 +521,43 @@ def _lenient_date(value: str) -> str | None:
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             return parse(value.strip()).isoformat()
-        except (ValueError, TypeError, IndexError):
+        except (ValueError, TypeError, IndexError, OverflowError):
             continue
     return None
 
 
+_BLOCKS = ("p", "br", "div", "li", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "figure", "pre", "tr")
+
+
 def _html_lines(markup: str) -> list[str]:
-    """The text of a piece of HTML, a line for each block; of plain text, its lines."""
+    """The text of a piece of HTML, a line for each block; where it has no tags, its lines."""
     import lxml.etree
     import lxml.html
 
-    text = markup
-    if re.search(r"<[A-Za-z/!]|&[#A-Za-z]", markup):
+    text = html.unescape(markup)
+    if re.search(r"<[A-Za-z/!]", markup):
         try:
             tree = lxml.html.fragment_fromstring(markup, create_parent="div")
         except (lxml.etree.LxmlError, ValueError):
-            return [line.strip() for line in _unix(markup).split("\n") if line.strip()]
+            return _lines(text)
         lxml.etree.strip_elements(tree, "script", "style", lxml.etree.Comment, with_tail=False)
         for element in tree.iter():
-            if element.tag == "pre":
-                continue
-            # A line break in the source is a space on the page; only a block begins a line.
-            element.text = re.sub(r"\s+", " ", element.text) if element.text else element.text
-            element.tail = re.sub(r"\s+", " ", element.tail) if element.tail else element.tail
-        for block in tree.iter(
-            "p", "br", "div", "li", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "figure", "tr"
-        ):
+            element.text, element.tail = _run_on(element.text), _run_on(element.tail)
+        for block in tree.iter(*_BLOCKS):
             block.text = "\n" + (block.text or "")
             block.tail = "\n" + (block.tail or "")
         text = tree.text_content()
+    return _lines(text)
+
+
+def _lines(text: str) -> list[str]:
+    """The lines that are not blank, runs of white space as one space."""
     return [" ".join(line.split()) for line in _unix(text).split("\n") if line.strip()]
+
+
+def _run_on(text: str | None) -> str | None:
+    """Text as a page shows it, where a line break in the source is a space; so are control characters, which lxml gives and does not take."""
+    return text and re.sub("[\\s\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]+", " ", text)
 
 
 # rows
@@ -633,7 +653,7 @@ def _row(record: Mapping[str, object], name: str, path: str, line: int) -> Docum
 def _read_jsonl(name: str, path: str, handle: BinaryIO) -> Read:
     for number, raw in enumerate(_jsonl_lines(handle), 1):
         try:
-            line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            line = raw.decode("utf-8").removeprefix("\ufeff" if number == 1 else "")
         except UnicodeDecodeError as error:
             yield Rejection(path, number, f"byte {error.start} of the line is not UTF-8, as JSON is; convert to UTF-8")
             continue
@@ -658,7 +678,7 @@ def _jsonl_lines(handle: BinaryIO) -> Iterator[bytes]:
     """The lines in UTF-8; a file that begins with the mark of UTF-16 or UTF-32, as PowerShell writes it, is converted."""
     first = handle.readline()
     codec = _marked(first)
-    if codec is None or codec == "utf-8-sig":
+    if codec is None or codec == "utf-8":
         yield first
         yield from handle
         return
@@ -776,7 +796,7 @@ def _table_codec(handle: BinaryIO, path: str) -> str:
     marked = _marked(handle.read(4))
     handle.seek(0)
     if marked:
-        return marked
+        return "utf-8-sig" if marked == "utf-8" else marked
     good = bad = 0
     sample = bytearray()
     try:
@@ -931,7 +951,7 @@ def _plain(detail: Mapping[str, Any]) -> list[str]:
     """The lines of a feed's text construct."""
     value = str(detail.get("value") or "")
     if detail.get("type") == "text/plain":
-        return [" ".join(line.split()) for line in _unix(value).split("\n") if line.strip()]
+        return _lines(value)
     return _html_lines(value)
 
 

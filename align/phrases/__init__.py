@@ -1,0 +1,1 @@
+"""Phrase lists of page furniture: package data."""
