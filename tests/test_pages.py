@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 OPTIONS = [
@@ -29,7 +29,7 @@ def browser():
 
 
 @pytest.fixture
-def page(browser, server: str):
+def page(browser: Browser, server: str):
     """A fresh page; it must end without an error in its console."""
     context = browser.new_context(base_url=server, viewport={"width": 1200, "height": 900})
     opened = context.new_page()
