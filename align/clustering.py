@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 
 from align.records import Kind, Relation
 
-LINK = 0.4
+LINK = 0.35
 """Least mean score across two groups that merge them, inclusive."""
 SURE = 0.8
 """A relation with this score, or above, is not contested."""

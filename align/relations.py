@@ -27,13 +27,15 @@ from align.vectors import full_text
 
 CANDIDATE_FLOOR = 0.30
 """Least cosine between any two views that makes two items worth comparing, inclusive."""
-NEAR_OVERLAP = 0.60
-"""Least share of the longer text's shingles that makes an edited copy, inclusive."""
+NEAR_OVERLAP = 0.50
+"""Least share of either text's shingles in the other that makes an edited copy, inclusive: one word in seven may differ."""
 CONTAINED = 0.75
-"""Least share of the shorter text's shingles that makes it a copy or excerpt, inclusive."""
+"""Least share of the shorter text's shingles that makes it an excerpt, inclusive."""
+EXCERPT_SIZE = 0.75
+"""An excerpt has fewer shingles than this share of the longer text's; above, it is a copy with a sentence more or less."""
 EXCERPT_SHINGLES = 12
 """Fewest shingles a text must have to be called an excerpt: less is a phrase."""
-JOINS = 0.4
+JOINS = 0.35
 """Least probability that makes a relation join, inclusive."""
 RELATED_SIMILARITY = 0.45
 """Least story similarity of two items that are related without telling one story, inclusive."""
@@ -218,7 +220,8 @@ def _copy(left: Described, right: Described) -> tuple[Kind, float, Evidence] | N
         return None
     fewer, more = (left, right) if len(left.shingles) <= len(right.shingles) else (right, left)
     inside, outside = _share(fewer.shingles, more.shingles), _share(more.shingles, fewer.shingles)
-    if outside >= NEAR_OVERLAP and inside >= NEAR_OVERLAP:
+    shorter = len(fewer.shingles) < EXCERPT_SIZE * len(more.shingles)
+    if outside >= NEAR_OVERLAP and inside >= NEAR_OVERLAP and not (shorter and inside >= CONTAINED):
         return Kind.NEAR, inside, {"changed": round(1.0 - outside, 4)}
     if inside >= CONTAINED and len(fewer.shingles) >= EXCERPT_SHINGLES:
         return Kind.EXCERPT, inside, {"contained": fewer.item.id, "share_of_longer": round(outside, 4)}

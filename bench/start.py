@@ -32,9 +32,13 @@ def seconds(command: list[str], runs: int = 7) -> float:
 def main() -> None:
     """Measure, print, write."""
     with tempfile.TemporaryDirectory() as index:
-        subprocess.run([COMMAND, "ingest", str(HERE.parent / "seeds"), "--index", index], check=True, capture_output=True)
+        subprocess.run(
+            [COMMAND, "ingest", str(HERE.parent / "seeds"), "--index", index], check=True, capture_output=True
+        )
         variants = seconds([COMMAND, "variants", "port-strike-03.ja", "--index", index])
-        (Path(index) / "draft.txt").write_text("Dockers in Genoa refuse a ship\n\nThey will not unload it.", encoding="utf-8")
+        (Path(index) / "draft.txt").write_text(
+            "Dockers in Genoa refuse a ship\n\nThey will not unload it.", encoding="utf-8"
+        )
         check = seconds([COMMAND, "check", f"{index}/draft.txt", "--index", index])
     library = seconds([sys.executable, "-c", "import sentence_transformers"], runs=3)
     result = {

@@ -162,7 +162,7 @@ def main() -> None:
     parser.add_argument("--stories", type=Path, default=Path("training/stories"))
     parser.add_argument("--model", default=None, help="model whose evidence is fitted")
     parser.add_argument("--strength", type=float, default=0.3, help="inverse of the L2 penalty")
-    parser.add_argument("--window-weight", type=float, default=0.02, help="weight of a window pair beside a story pair")
+    parser.add_argument("--window-weight", type=float, default=0.1, help="weight of a window pair beside a story pair")
     parser.add_argument("--seed", type=int, default=17)
     parser.add_argument("--out", type=Path, default=Path("align/verifier.json"))
     options: Any = parser.parse_args()
