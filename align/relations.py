@@ -31,7 +31,7 @@ NEAR_OVERLAP = 0.50
 """Least share of either text's shingles in the other that makes an edited copy, inclusive: one word in seven may differ."""
 CONTAINED = 0.75
 """Least share of the shorter text's shingles that makes it an excerpt, inclusive."""
-EXCERPT_SIZE = 0.75
+EXCERPT_SIZE = 0.8
 """An excerpt has fewer shingles than this share of the longer text's; above, it is a copy with a sentence more or less."""
 EXCERPT_SHINGLES = 12
 """Fewest shingles a text must have to be called an excerpt: less is a phrase."""

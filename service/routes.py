@@ -12,8 +12,8 @@ from starlette.concurrency import run_in_threadpool
 
 from align.errors import InputError, NotFoundError
 from align.pipeline import Pipeline
-from align.reading import parse_record
 from align.records import Document, Rejection
+from align.rows import parse_record
 from align.shapes import checked_shape, cluster_shape, item_shape, variants_shape
 from service.schemas import (
     CheckOut,

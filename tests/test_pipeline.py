@@ -19,8 +19,8 @@ from conftest import GERMAN_EDITION, ROOT
 from align.embedding import StaticEncoder
 from align.errors import InputError, ModelMismatchError, NotFoundError
 from align.pipeline import Pipeline
-from align.reading import parse_record
 from align.records import Document, Kind
+from align.rows import parse_record
 from align.store import DATABASE
 
 PORT = "seeds/port-strike.jsonl"

@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from align.errors import InputError
-from align.reading import found_files, parse_record, passed_over, read
+from align.reading import found_files, passed_over, read
 from align.records import Document, Form, Rejection
+from align.rows import parse_record
 
 JAPANESE = "港湾評議会は火曜日、内湾に高潮堤を建設する計画を17対4で承認した。2016年に始まった議論に終止符が打たれた。漁業者は広い水門を求めていた。"
 ITALIAN = "Il consiglio del porto ha votato martedì: la barriera, più costosa del previsto, si farà. Così è finita una disputa che durava dal 2016, e nessuno può più opporsi."
