@@ -39,7 +39,8 @@ def train_vocabulary(
 ) -> Tokenizer:
     """A tokenizer with `size` pieces from about `characters_per_lang` characters of each language.
 
-    The 256 byte pieces are part of `size`: a character outside the vocabulary falls back to its
+    The trainer works in parallel and sums in whatever order threads finish, so two runs may differ in a
+    few pieces near the cut. The 256 byte pieces are part of `size`: a character outside the vocabulary falls back to its
     bytes, so no text is without a vector.
     """
     drawn: list[str] = []
