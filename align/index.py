@@ -22,7 +22,8 @@ EXACT_LIMIT = 60_000
 HNSW_LINKS = 32
 HNSW_BREADTH = 200
 FIRST_ASK = 64
-FORMAT = 1
+FORMAT = 2
+FILE = "neighbours.npz"
 
 
 class NeighbourIndex:
@@ -110,30 +111,33 @@ class NeighbourIndex:
             ask = min(4 * ask, len(self))
         return found
 
-    def save(self, folder: Path, stamp: str) -> None:
-        """Write the index beside its database. `stamp` names the exact vectors; the write is atomic."""
+    def save(self, folder: Path, stamp: str, generation: int) -> None:
+        """Write the index beside its database, atomically.
+
+        `stamp` names the database and the model, `generation` the state of the vectors in it.
+        """
         import faiss
 
-        part = folder / "neighbours.part"
-        graph = faiss.serialize_index(self._built()) if len(self) else np.empty(0, dtype=np.uint8)
+        part = folder / f"neighbours.{os.getpid()}.part"
+        graph = faiss.serialize_index(self._built()) if len(self) > EXACT_LIMIT else np.empty(0, dtype=np.uint8)
         with part.open("wb") as handle:
-            np.savez(handle, format=np.array(FORMAT), stamp=np.array(stamp), owners=self.owners, vectors=self.vectors,
-                     graph=graph if len(self) > EXACT_LIMIT else np.empty(0, dtype=np.uint8))  # fmt: skip
+            np.savez(handle, format=np.array(FORMAT), stamp=np.array(stamp), generation=np.array(generation), owners=self.owners, vectors=self.vectors, graph=graph)  # fmt: skip
             handle.flush()
             os.fsync(handle.fileno())
-        part.replace(folder / "neighbours.npz")
+        part.replace(folder / FILE)
 
     @classmethod
-    def load(cls, folder: Path, dimension: int, stamp: str) -> NeighbourIndex | None:
-        """The saved index, or None where there is none, it is damaged, or it is not of these vectors."""
+    def load(cls, folder: Path, dimension: int, stamp: str, newest: int) -> tuple[NeighbourIndex, int] | None:
+        """The saved index and its generation; None where there is none, it is damaged, of another stamp, or newer than `newest`."""
         import zipfile
 
-        path = folder / "neighbours.npz"
+        path = folder / FILE
         if not path.exists():
             return None
         try:
             with path.open("rb") as handle, np.load(handle) as kept:
-                if int(kept["format"]) != FORMAT or str(kept["stamp"]) != stamp:
+                generation = int(kept["generation"])
+                if int(kept["format"]) != FORMAT or str(kept["stamp"]) != stamp or generation > newest:
                     return None
                 index = cls(dimension)
                 index.add(kept["owners"], kept["vectors"])
@@ -141,6 +145,6 @@ class NeighbourIndex:
                     import faiss
 
                     index._faiss = faiss.deserialize_index(kept["graph"])
-                return index
+                return index, generation
         except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
             return None

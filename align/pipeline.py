@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import logging
 import threading
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +33,7 @@ BATCH_DOCUMENTS = 128
 RELATE_BATCH = 256
 DRAFT = "draft"
 
+log = logging.getLogger("samestory")
 Progress = Callable[[str], None]
 
 
@@ -108,7 +111,7 @@ class Pipeline:
         self._given = model
         self._encoder: Encoder | None = None
         self._tokens: StaticEncoder | None = None
-        self._index: tuple[str, NeighbourIndex] | None = None
+        self._index: tuple[NeighbourIndex, int] | None = None
         self._lock = threading.RLock()
         try:
             if model is not None and self.store.setting("model") is not None:
@@ -162,6 +165,7 @@ class Pipeline:
         encoder = self.encoder
         if self.store.setting("model") is None:
             for name, value in (
+                ("database", uuid.uuid4().hex),
                 ("model", encoder.name if not isinstance(self._given, str) else self._given),
                 ("model_fingerprint", encoder.fingerprint),
                 ("dimension", str(encoder.dimension)),
@@ -206,7 +210,7 @@ class Pipeline:
                 with self.store.writing():
                     self._record_model()
                     stale |= self._put_batch(batch, report)
-                    self._pass_generation()
+                    self.store.finish_generation()
                 if progress:
                     progress(f"{report.documents} documents, {report.items} items read")
             self._relate_and_cluster(stale, progress)
@@ -269,7 +273,8 @@ class Pipeline:
             status = "unchanged" if not changed and not gone else "updated" if before else "added"
             report.outcomes.append(Outcome(document.name, tuple(item.id for item in items), status))
         if waiting:
-            latest = {number: item for number, item in waiting}
+            # A later row of the batch wins, and may have taken an earlier one's items away.
+            latest = {number: item for number, item in waiting if self.store.owner_of(item.id) is not None}
             for (number, _), vectors in zip(
                 latest.items(), vectorise(list(latest.values()), self.encoder), strict=True
             ):
@@ -328,24 +333,40 @@ class Pipeline:
 
     # vectors → neighbours → relations → clusters
 
-    def _pass_generation(self) -> None:
-        self.store.set_setting("generation", str(int(self.store.setting("generation") or 0) + 1))
-
     def index(self) -> NeighbourIndex:
-        """The neighbour index of the store's current vectors: from memory, from disk, or rebuilt."""
+        """The neighbour index of the store's current vectors: from memory or disk, brought up to date, or built anew."""
         with self._lock:
-            generation = self.store.setting("generation") or "0"
-            if self._index is None or self._index[0] != generation:
-                stamp = f"{generation}:{self.store.setting('model_fingerprint')}"
+            generation = self.store.generation()
+            if self._index is None:
+                stamp = f"{self.store.setting('database')}:{self.store.setting('model_fingerprint')}"
                 dimension = int(self.store.setting("dimension") or self.encoder.dimension)
-                index = NeighbourIndex.load(self.folder, dimension, stamp)
-                if index is None:
-                    index = NeighbourIndex(dimension)
-                    owners, views = self.store.all_views(dimension)
-                    index.add(owners, views)
-                    index.save(self.folder, stamp)
-                self._index = (generation, index)
-            return self._index[1]
+                self._index = NeighbourIndex.load(self.folder, dimension, stamp, generation) or (
+                    NeighbourIndex(dimension),
+                    0,
+                )
+                behind = generation - self._index[1]
+                self._catch_up(generation)
+                if behind:
+                    self._save_index(stamp, generation)
+            elif self._index[1] != generation:
+                self._catch_up(generation)
+            return self._index[0]
+
+    def _catch_up(self, generation: int) -> None:
+        """Bring the index in memory from its generation to `generation`."""
+        if self._index is not None and self._index[1] != generation:
+            index, known = self._index
+            owners, views = self.store.views_since(known, index.dimension)
+            index.remove([*self.store.gone_since(known), *owners])
+            index.add(owners, views)
+            self._index = (index, generation)
+
+    def _save_index(self, stamp: str, generation: int) -> None:
+        try:
+            self.index().save(self.folder, stamp, generation)
+        except OSError as error:
+            # The file is derived: without it the next start is slower, and nothing else is amiss.
+            log.warning("%s: the neighbour index cannot be saved (%s)", self.folder, error.strerror)
 
     def _described(self, numbered: Sequence[tuple[int, Item]]) -> list[Described]:
         vectors = [self.store.vectors(number, self.encoder.dimension) for number, _ in numbered]
@@ -535,7 +556,7 @@ class Pipeline:
             with self.store.writing():
                 stale = self._neighbours_in_clusters([item.id]) - {item.id}
                 self.store.delete_items([item.id])
-                self._pass_generation()
+                self.store.finish_generation()
             if stale:
                 self._recluster(stale)
         return item

@@ -50,8 +50,11 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX item_unrelated ON item (related) WHERE related = 0;
     CREATE TABLE vectors (
         item_number INTEGER PRIMARY KEY REFERENCES item (number) ON DELETE CASCADE,
+        generation INTEGER NOT NULL,
         views BLOB NOT NULL, sentences BLOB NOT NULL, sentence_spans TEXT NOT NULL
     ) STRICT;
+    CREATE INDEX vectors_by_generation ON vectors (generation);
+    CREATE TABLE vectors_gone (item_number INTEGER PRIMARY KEY, generation INTEGER NOT NULL) STRICT;
     CREATE TABLE relation (
         a TEXT NOT NULL REFERENCES item (id) ON DELETE CASCADE,
         b TEXT NOT NULL REFERENCES item (id) ON DELETE CASCADE,
@@ -259,6 +262,10 @@ class Store:
         connection = self._connection()
         for item_id in item_ids:
             number = self.owner_of(item_id)
+            connection.execute(
+                "INSERT OR REPLACE INTO vectors_gone SELECT number, ? FROM item WHERE id = ?",
+                (self.generation() + 1, item_id),
+            )
             connection.execute("DELETE FROM item WHERE id = ?", (item_id,))
             connection.execute(
                 "DELETE FROM document WHERE number = ? AND NOT EXISTS (SELECT 1 FROM item WHERE document_number = ?)",
@@ -317,9 +324,10 @@ class Store:
 
     def put_vectors(self, number: int, vectors: ItemVectors) -> None:
         self._connection().execute(
-            "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?)",
             (
                 number,
+                self.generation() + 1,
                 vectors.views.astype("<f4").tobytes(),
                 vectors.sentences.astype("<f4").tobytes(),
                 json.dumps(vectors.sentence_spans),
@@ -339,15 +347,31 @@ class Store:
             _rows(row[0], dimension), _rows(row[1], dimension), tuple((start, end) for start, end in json.loads(row[2]))
         )
 
-    def all_views(self, dimension: int) -> tuple[list[int], Vectors]:
-        """Every item's view vectors: owners (item numbers, one a row) and rows (n, d)."""
+    def views_since(self, generation: int, dimension: int) -> tuple[list[int], Vectors]:
+        """The view vectors put after `generation`: owners (item numbers, one a row) and rows (n, d). 0 gives all."""
         owners: list[int] = []
         parts: list[Vectors] = []
-        for number, blob in self._connection().execute("SELECT item_number, views FROM vectors ORDER BY item_number"):
+        rows = self._connection().execute(
+            "SELECT item_number, views FROM vectors WHERE generation > ? ORDER BY item_number", (generation,)
+        )
+        for number, blob in rows:
             part = _rows(blob, dimension)
             owners += [number] * len(part)
             parts.append(part)
         return owners, np.concatenate(parts) if parts else np.empty((0, dimension), dtype=np.float32)
+
+    def gone_since(self, generation: int) -> list[int]:
+        """The numbers of the items deleted after `generation`."""
+        rows = self._connection().execute("SELECT item_number FROM vectors_gone WHERE generation > ?", (generation,))
+        return [int(row[0]) for row in rows]
+
+    def generation(self) -> int:
+        """How many times the vectors have been changed and the change finished: 0 for a new index."""
+        return int(self.setting("generation") or 0)
+
+    def finish_generation(self) -> None:
+        """Say that the vectors put and deleted since the last call belong together; call it inside ``writing()``."""
+        self.set_setting("generation", str(self.generation() + 1))
 
     # relations
 

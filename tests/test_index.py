@@ -67,17 +67,20 @@ def test_removed_vectors_are_gone() -> None:
 
 
 def test_saved_and_loaded_is_the_same(tmp_path: Path) -> None:
-    """A saved index gives the same neighbours; one with another stamp or a damaged file is refused."""
+    """A saved index gives the same neighbours; one with another stamp, from the future, or damaged is refused."""
     vectors = unit_rows(60, 9)
     index = filled(vectors)
-    index.save(tmp_path, "stamp")
-    loaded = NeighbourIndex.load(tmp_path, 32, "stamp")
-    assert loaded is not None
+    index.save(tmp_path, "stamp", 3)
+    found = NeighbourIndex.load(tmp_path, 32, "stamp", 5)
+    assert found is not None
+    loaded, generation = found
+    assert generation == 3
     assert loaded.neighbours(vectors, 0.1) == index.neighbours(vectors, 0.1)
-    assert NeighbourIndex.load(tmp_path, 32, "another stamp") is None
+    assert NeighbourIndex.load(tmp_path, 32, "another stamp", 5) is None
+    assert NeighbourIndex.load(tmp_path, 32, "stamp", 2) is None
     path = tmp_path / "neighbours.npz"
     path.write_bytes(path.read_bytes()[:-500])
-    assert NeighbourIndex.load(tmp_path, 32, "stamp") is None
+    assert NeighbourIndex.load(tmp_path, 32, "stamp", 5) is None
 
 
 def test_an_empty_index_has_no_neighbours() -> None:
