@@ -94,25 +94,29 @@ def cluster_items(item_ids: Sequence[str], relations: Iterable[Relation], link: 
 def _uncontested(relations: list[Relation]) -> list[Relation]:
     """The joining relations, without a weak one whose item resembles an item of another story about as much.
 
-    Two items are of another story, here, where no joining relation links them.
+    Two items are of another story, here, where no joining relation links them. Only weak relations
+    contest one another: what a sure one says of the rest is left to the average.
     """
-    strongest: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    weak: dict[str, list[tuple[float, str]]] = defaultdict(list)
     joined = {frozenset((found.a, found.b)) for found in relations if found.kind.joins}
     for found in relations:
-        strongest[found.a].append((found.score, found.b))
-        strongest[found.b].append((found.score, found.a))
+        if _is_weak(found):
+            weak[found.a].append((found.score, found.b))
+            weak[found.b].append((found.score, found.a))
 
     def contested(found: Relation) -> bool:
-        if found.score >= SURE or found.kind in COPIES or found.kind is Kind.EXCERPT:
-            return False
-        return any(
+        return _is_weak(found) and any(
             rival != other and score > found.score - MARGIN and frozenset((rival, other)) not in joined
             for item_id in (found.a, found.b)
             for other in (found.other(item_id),)
-            for score, rival in strongest[item_id]
+            for score, rival in weak[item_id]
         )
 
     return [found for found in relations if found.kind.joins and not contested(found)]
+
+
+def _is_weak(found: Relation) -> bool:
+    return found.score < SURE and found.kind not in COPIES and found.kind is not Kind.EXCERPT
 
 
 def _copy_groups(item_ids: Sequence[str], relations: Iterable[Relation]) -> dict[str, str]:

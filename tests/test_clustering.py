@@ -53,6 +53,29 @@ def test_excerpts_stay_with_what_they_are_cut_from() -> None:
     assert found == [("p1", "p2", "p3", "p4", "whole")]
 
 
+def test_an_item_between_two_stories_joins_neither() -> None:
+    """An item about equally like two items that have nothing to do with each other stays alone."""
+    assert cluster_items(["m", "x", "y"], [relation("m", "x", 0.6), relation("m", "y", 0.55)]) == [
+        ("m",),
+        ("x",),
+        ("y",),
+    ]
+    assert cluster_items(["m", "x", "y"], [relation("m", "x", 0.6), relation("m", "y", 0.55, Kind.RELATED)]) == [
+        ("m",),
+        ("x",),
+        ("y",),
+    ]
+    assert cluster_items(["m", "x", "y"], [relation("m", "x", 0.7), relation("m", "y", 0.4)]) == [("m", "x"), ("y",)]
+
+
+def test_a_sure_relation_does_not_contest_a_weak_one() -> None:
+    """Two versions that are surely one story take in a third that resembles one of them strongly and the other weakly."""
+    assert cluster_items(
+        ["de", "en", "ja"],
+        [relation("de", "en", 0.99), relation("en", "ja", 0.95), relation("de", "ja", 0.2, Kind.RELATED)],
+    ) == [("de", "en", "ja")]
+
+
 edges = st.dictionaries(
     st.tuples(st.integers(0, 9), st.integers(0, 9)).filter(lambda pair: pair[0] < pair[1]),
     st.tuples(
