@@ -67,7 +67,11 @@ _model = click.option(
 @click.version_option(package_name="samestory", prog_name="samestory")
 def main() -> None:
     """Finds the English, Japanese, German and Italian versions of the same news story."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="samestory: %(message)s")
+    # Only what samestory itself has to say: libraries' loggers keep to themselves.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("samestory: %(message)s"))
+    logger = logging.getLogger("samestory")
+    logger.handlers, logger.propagate = [handler], False
 
 
 def _print_json(value: object) -> None:

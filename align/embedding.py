@@ -136,6 +136,8 @@ class SentenceTransformerEncoder:
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
             raise InputError(f"model {name!r} needs sentence-transformers: pip install 'samestory[models]'") from error
+        # The library reports every retry of a name it cannot reach; the error below says it once.
+        logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
         try:
             self._model = SentenceTransformer(name, device="cpu")
         except (OSError, ValueError) as error:
@@ -195,4 +197,8 @@ def load_encoder(model: str | None = None) -> Encoder:
     folder = Path(name)
     if is_static_folder(folder):
         return StaticEncoder(folder)
+    if not folder.is_dir() and (folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1):
+        raise InputError(
+            f"model {name!r}: no such folder; give a model folder, or a sentence-transformers name such as sentence-transformers/LaBSE"
+        )
     return SentenceTransformerEncoder(name)

@@ -181,8 +181,10 @@ def get_variants(
 @api.post("/v1/lookup", tags=["drafts"])
 def lookup(body: TextIn, pipeline: Served) -> LookupOut:
     """The versions of a text; nothing is stored."""
-    shape = checked_shape(pipeline.check(body.text, body.title, body.published))
-    return LookupOut.model_validate({"lang": shape["lang"], "variants": shape["matches"]})
+    checked = pipeline.check(body.text, body.title, body.published)
+    variants = checked_shape(checked)["matches"]
+    cluster = variants[0]["cluster"] if variants else None
+    return LookupOut.model_validate({"item": item_shape(checked.item), "cluster": cluster, "variants": variants})
 
 
 @api.post("/v1/check", tags=["drafts"])

@@ -98,9 +98,10 @@ class CheckOut(BaseModel):
 
 
 class LookupOut(BaseModel):
-    """The versions of a text that was not stored."""
+    """The versions of a text that was not stored; `cluster` is the story of the best of them, null where there is none."""
 
-    lang: str
+    item: ItemOut
+    cluster: str | None
     variants: list[MatchOut]
 
 

@@ -87,6 +87,26 @@ def test_the_model_folder_is_small_enough_to_ship() -> None:
     assert sum(path.stat().st_size for path in SHIPPED_MODEL.rglob("*") if path.is_file()) <= 32e6
 
 
+def test_any_sentence_transformers_model_is_taken_by_path(tmp_path: Path) -> None:
+    """A model that the light reader does not know goes through sentence-transformers, with its own vectors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from sentence_transformers import SentenceTransformer
+        from sentence_transformers.sentence_transformer.modules import Dense, Normalize, StaticEmbedding
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(SHIPPED_MODEL / "tokenizer.json"))
+        model = SentenceTransformer(
+            modules=[StaticEmbedding(tokenizer, embedding_dim=8), Dense(8, 6), Normalize()], device="cpu"
+        )
+        model.save(str(tmp_path / "tiny"))
+        found = load_encoder(str(tmp_path / "tiny"))
+        assert not isinstance(found, StaticEncoder)
+        assert found.dimension == 6
+        np.testing.assert_allclose(found.encode(TEXTS[:4]), model.encode(TEXTS[:4]), atol=1e-5)
+        assert found.fingerprint == load_encoder(str(tmp_path / "tiny")).fingerprint
+
+
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
     """A wrong model name ends in one message with the name in it."""
     with pytest.raises(InputError, match="no-such-model"):

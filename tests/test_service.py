@@ -92,6 +92,8 @@ def test_lookup_and_check_store_nothing(client: httpx.Client) -> None:
     }
     looked = client.post("/v1/lookup", json=draft).json()
     assert {variant["document"].split(".")[0] for variant in looked["variants"]} == {"port-strike-02"}
+    assert looked["item"]["lang"] == "en"
+    assert looked["cluster"] == looked["variants"][0]["cluster"]
     checked = client.post("/v1/check", json=draft).json()
     assert checked["covered"] is True
     assert [match["id"] for match in checked["matches"]] == [variant["id"] for variant in looked["variants"]]
