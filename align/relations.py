@@ -180,6 +180,9 @@ def relate(left: Described, right: Described, verifier: Verifier) -> Relation | 
     """The relation of two items, or None where they have too little in common to be related."""
     if left.item.id > right.item.id:
         left, right = right, left
+    if left.comparable == right.comparable:
+        # Of 300 copies each pair is a relation: no evidence beyond the fact is worth storing 45,000 times.
+        return Relation(left.item.id, right.item.id, Kind.EXACT, 1.0, {"rule": "overlap", "overlap": 1.0})
     copy = _copy(left, right)
     found = features(left, right)
     across = left.item.lang != right.item.lang
@@ -187,7 +190,7 @@ def relate(left: Described, right: Described, verifier: Verifier) -> Relation | 
     evidence: Evidence = {"similarity": round(found["story"], 4)}
     if copy is not None:
         kind, overlap, extra = copy
-        score = 1.0 if kind is Kind.EXACT else max(probability, overlap)
+        score = max(probability, overlap)
         evidence |= {"rule": "overlap", "overlap": round(overlap, 4), **extra}
     elif probability >= JOINS:
         both = min(found["short_covered"], found["long_covered"])
@@ -213,9 +216,7 @@ def relate(left: Described, right: Described, verifier: Verifier) -> Relation | 
 
 
 def _copy(left: Described, right: Described) -> tuple[Kind, float, Evidence] | None:
-    """Exact, near or excerpt by overlap, in one language; else None."""
-    if left.comparable == right.comparable:
-        return Kind.EXACT, 1.0, {}
+    """Near or excerpt by overlap, in one language; else None."""
     if left.item.lang != right.item.lang:
         return None
     fewer, more = (left, right) if len(left.shingles) <= len(right.shingles) else (right, left)

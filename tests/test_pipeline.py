@@ -113,13 +113,25 @@ def test_copies_excerpts_and_updates_are_told_apart(pipeline: Pipeline) -> None:
     }
 
 
+def test_three_hundred_copies_are_one_story(pipeline: Pipeline) -> None:
+    """All copies of an agency text come together, whatever their number, and each knows all the others."""
+    text = documents(PORT)[0].text
+    pipeline.ingest_documents(
+        [parse_record({"id": f"copy{number}", "text": text}, "x", "p", number) for number in range(300)]
+    )
+    assert len(pipeline.clusters()) == 1
+    variants = pipeline.variants("copy7")[2]
+    assert len(variants) == 299
+    assert {variant.kind for variant in variants} == {Kind.EXACT}
+
+
 def test_every_relation_shows_its_evidence(pipeline: Pipeline) -> None:
     """A joining relation says which rule decided, and shows sentences that stand in its two items."""
     pipeline.ingest_documents(documents(PORT))
     for relation in pipeline.store.relations():
         assert 0.0 <= relation.score <= 1.0
         assert relation.evidence["rule"] in ("overlap", "verifier")
-        if relation.kind.joins:
+        if relation.kind.joins and relation.kind is not Kind.EXACT:
             whole = [item.title + "\n" + item.text for item in map(pipeline.find, (relation.a, relation.b))]
             for pair in relation.evidence["sentences"]:
                 assert pair["a"] in whole[0]
