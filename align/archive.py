@@ -9,7 +9,7 @@ from typing import Self
 
 from align.decisions import decisions, put_decision, undo_decision
 from align.errors import InputError, NotFoundError
-from align.history import changes, changes_of, cluster_at, cluster_then, clusters_at, number_at
+from align.history import changes, changes_of, cluster_at, cluster_then, clusters_at, moment_of, number_at
 from align.naming import resolve_cluster
 from align.queueing import queue_pairs
 from align.records import Change, Cluster, Decision, DecisionKind, Item, QueuedPair, Revision, Variant
@@ -77,7 +77,7 @@ class Archive:
                 if held is None:
                     raise NotFoundError(f"item {reference!r} was in no cluster as of {as_of}")
                 cluster = held
-                mates = self.members(self.cluster(cluster, as_of))
+                mates = self.members(self.cluster(cluster, as_of), as_of)
             mates = [mate for mate in mates if mate.id != item.id]
             variants = variants_of(self.store, item, mates, self.store.relations_of(item.id), self.thresholds)
         return item, cluster, [variant for variant in variants if not langs or variant.item.lang in langs]
@@ -202,9 +202,14 @@ class Archive:
             regroup(self.store, "settings", everything=True)
         return self.thresholds
 
-    def members(self, cluster: Cluster) -> list[Item]:
-        """The items of a cluster, in its order."""
-        return [item for item in map(self.store.item, cluster.item_ids) if item is not None]
+    def members(self, cluster: Cluster, as_of: str | None = None) -> list[Item]:
+        """The items of a cluster, in its order, those deleted since left out; with the texts that they had `as_of` a time."""
+        with self.store.reading():
+            found = [item for item in map(self.store.item, cluster.item_ids) if item is not None]
+            if as_of is None:
+                return found
+            moment = moment_of(self.store, as_of)
+            return [self.store.item_at(item, moment) for item in found]
 
     def items(self) -> Iterator[Item]:
         """Every item in order of arrival."""

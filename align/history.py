@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from align.errors import InputError
@@ -61,19 +61,30 @@ def number_at(store: Store, as_of: str) -> int:
 
     Raises InputError for anything else.
     """
-    text = as_of.strip()
-    if text.isdecimal() and len(text) < 8:
-        return int(text)
+    if as_of.isdecimal() and len(as_of) < 8:
+        return int(as_of)
+    row = store.execute("SELECT coalesce(max(number), 0) FROM change WHERE at <= ?", (_stamp(as_of),)).fetchone()
+    return int(row[0])
+
+
+def moment_of(store: Store, as_of: str) -> str:
+    """The time that `as_of` means, in the form of ``now()``. Raises InputError as ``number_at`` does."""
+    if as_of.isdecimal() and len(as_of) < 8:
+        row = store.execute("SELECT max(at) FROM change WHERE number <= ?", (int(as_of),)).fetchone()
+        return str(row[0] or "")
+    return _stamp(as_of)
+
+
+def _stamp(as_of: str) -> str:
     try:
-        moment = datetime.fromisoformat(text)
-        if len(text) <= len("2026-03-04") and date.fromisoformat(text):
+        moment = datetime.fromisoformat(as_of)
+        if "T" not in as_of and " " not in as_of:
             moment += timedelta(days=1, microseconds=-1)
-    except ValueError as error:
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    except (ValueError, OverflowError) as error:
         remedy = "give a time such as 2026-03-04 or 2026-03-04T08:15:00+01:00, or the number of a change"
         raise InputError(f"{as_of!r} is no moment; {remedy}") from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    stamp = moment.astimezone(UTC).isoformat(timespec="microseconds")
-    return int(store.execute("SELECT coalesce(max(number), 0) FROM change WHERE at <= ?", (stamp,)).fetchone()[0])
 
 
 def clusters_at(store: Store, number: int) -> list[Cluster]:

@@ -394,6 +394,18 @@ class Store:
         )
         return [Revision(*row) for row in rows]
 
+    def item_at(self, item: Item, moment: str) -> Item:
+        """The item with the title and text that it had at a moment, as far as it was there."""
+        row = (
+            self._connection()
+            .execute(
+                "SELECT title, text FROM revision WHERE item = ? AND at <= ? ORDER BY number DESC", (item.id, moment)
+            )
+            .fetchone()
+        )
+        current = self._connection().execute("SELECT text_at <= ? FROM item WHERE id = ?", (moment, item.id)).fetchone()
+        return item if row is None or current[0] else replace(item, title=row[0], text=row[1])
+
     def outdate(self, item_ids: Iterable[str], revised: str) -> None:
         """Note that items are translations of what `revised` was before."""
         self._connection().executemany(
