@@ -9,9 +9,10 @@ neither. Copies count as one item, so that 300
 copies of one text do not outvote the rest; and an excerpt counts as part of the item that
 holds it best, because two excerpts from the ends of one article have nothing in common.
 
-Editors' decisions are hard constraints (Wagstaff & al. 2001, COP-KMEANS: must-link and cannot-link):
-what must be together is one item from the start, and no two groups merge that hold a pair which must
-be apart.
+Editors' decisions are hard constraints (must-link and cannot-link of Wagstaff & al. 2001, "Constrained
+K-means Clustering with Background Knowledge"): no two groups merge that hold a pair which must be
+apart, and groups that hold a pair which must be together end as one, though they do not weigh in
+one another's means: who says that two items tell one story says so of their stories.
 """
 
 from __future__ import annotations
@@ -46,13 +47,16 @@ def cluster_items(
     relations = list(relations)
     known = set(item_ids)
     joining = _uncontested(relations, thresholds)
-    units = _Units(known, constraints)
+    bonds = _Bonds(known, constraints)
+    units = _Units(known, bonds)
     units.merge_copies(joining)
     units.merge_excerpts(joining)
     related = (found for found in relations if not found.kind.joins and found.a in known and found.b in known)
-    groups = _Groups(units, [*joining, *related])
-    groups.agglomerate(thresholds.link)
-    return sorted(tuple(sorted(group)) for group in groups.members.values())
+    _Groups(units, bonds, [*joining, *related]).agglomerate(thresholds.link)
+    members: dict[str, list[str]] = defaultdict(list)
+    for item_id in sorted(known):
+        members[bonds.find(item_id)].append(item_id)
+    return sorted(map(tuple, members.values()))
 
 
 def _uncontested(relations: list[Relation], thresholds: Thresholds) -> list[Relation]:
@@ -85,44 +89,79 @@ def _uncontested(relations: list[Relation], thresholds: Thresholds) -> list[Rela
     return [found for found in relations if found.kind.joins and not contested(found)]
 
 
-class _Units:
-    """What counts as one item: what must be together, copies, and excerpts with what holds them.
+class _Partition:
+    """Disjoint sets of ids, each of which goes by its least id."""
 
-    A unit goes by the least id in it. `enemies` are the units that it must not come together with.
+    def __init__(self, ids: set[str]) -> None:
+        self.leader = {one: one for one in ids}
+
+    def find(self, one: str) -> str:
+        """What the set of `one` goes by."""
+        leader = self.leader
+        while leader[one] != one:
+            leader[one] = one = leader[leader[one]]
+        return one
+
+    def merge(self, left: str, right: str) -> tuple[str, str]:
+        """Make two sets one; returns what it goes by, and what one of them went by before."""
+        keep, gone = sorted((self.find(left), self.find(right)))
+        self.leader[gone] = keep
+        return keep, gone
+
+
+class _Bonds(_Partition):
+    """Who is bound to be in one cluster: by decision at first, then by all that is merged.
+
+    `enemies` are, for each set, the sets that it must not come together with.
     """
 
     def __init__(self, item_ids: set[str], constraints: Constraints) -> None:
-        self.leader = {item_id: item_id for item_id in item_ids}
+        super().__init__(item_ids)
         self.enemies: dict[str, set[str]] = defaultdict(set)
         for group in constraints.together:
             inside = sorted(item_ids.intersection(group))
             for item_id in inside[1:]:
-                self.merge(inside[0], item_id)
-        for left, right in constraints.apart:
-            if left in item_ids and right in item_ids and self.find(left) != self.find(right):
-                self.enemies[self.find(left)].add(self.find(right))
-                self.enemies[self.find(right)].add(self.find(left))
+                super().merge(inside[0], item_id)
+        for pair in constraints.apart:
+            if item_ids.issuperset(pair):
+                left, right = map(self.find, pair)
+                if left != right:
+                    self.enemies[left].add(right)
+                    self.enemies[right].add(left)
 
-    def find(self, item_id: str) -> str:
-        leader = self.leader
-        while leader[item_id] != item_id:
-            leader[item_id] = item_id = leader[leader[item_id]]
-        return item_id
+    def permit(self, left: str, right: str) -> bool:
+        """Whether two items may be in one cluster."""
+        return not self.enemies or self.find(right) not in self.enemies.get(self.find(left), ())
 
-    def merge(self, left: str, right: str) -> None:
-        """Make the units of two items one, unless they must be apart."""
-        keep, gone = sorted((self.find(left), self.find(right)))
-        if keep != gone and gone not in self.enemies.get(keep, ()):
-            self.leader[gone] = keep
-            merge_enemies(self.enemies, keep, gone)
+    def merge(self, left: str, right: str) -> tuple[str, str]:
+        keep, gone = super().merge(left, right)
+        if keep != gone:
+            for other in self.enemies.pop(gone, set()):
+                self.enemies[other].discard(gone)
+                self.enemies[other].add(keep)
+                self.enemies[keep].add(other)
+        return keep, gone
+
+
+class _Units(_Partition):
+    """What counts as one item: copies, and excerpts with what holds them."""
+
+    def __init__(self, item_ids: set[str], bonds: _Bonds) -> None:
+        super().__init__(item_ids)
+        self.bonds = bonds
+
+    def _merge_permitted(self, left: str, right: str) -> None:
+        if self.find(left) != self.find(right) and self.bonds.permit(left, right):
+            self.merge(left, right)
+            self.bonds.merge(left, right)
 
     def merge_copies(self, joining: Iterable[Relation]) -> None:
         """Copies, edited ones included: who printed whose text is no matter of degree."""
         copies = [found for found in joining if found.kind in COPIES]
-        if self.enemies:  # else the order is the same to the result
+        if self.bonds.enemies:  # else the order is the same to the result
             copies.sort(key=_strongest_first)
         for found in copies:
-            self.merge(found.a, found.b)
+            self._merge_permitted(found.a, found.b)
 
     def merge_excerpts(self, joining: Iterable[Relation]) -> None:
         """Each excerpt with its best container."""
@@ -132,18 +171,10 @@ class _Units:
                 part = str(found.evidence["contained"])
                 candidate = (-found.score, self.find(found.other(part)))
                 part = self.find(part)
-                if part != candidate[1] and candidate[1] not in self.enemies.get(part, ()):
+                if part != candidate[1] and self.bonds.permit(part, candidate[1]):
                     best[part] = min(best.get(part, candidate), candidate)
         for _, part, whole in sorted((score, part, whole) for part, (score, whole) in best.items()):
-            self.merge(part, whole)
-
-
-def merge_enemies(enemies: dict[str, set[str]], keep: str, gone: str) -> None:
-    """`keep` takes over the enemies of `gone`, which is no more."""
-    for other in enemies.pop(gone, set()):
-        enemies[other].discard(gone)
-        enemies[other].add(keep)
-        enemies[keep].add(other)
+            self._merge_permitted(part, whole)
 
 
 def _strongest_first(found: Relation) -> tuple[float, str, str]:
@@ -153,12 +184,9 @@ def _strongest_first(found: Relation) -> tuple[float, str, str]:
 class _Groups:
     """Groups of units, the sums of the scores between them, and which of them a joining relation links."""
 
-    def __init__(self, units: _Units, relations: Iterable[Relation]) -> None:
-        self.members: dict[str, list[str]] = defaultdict(list)
-        for item_id in sorted(units.leader):
-            self.members[units.find(item_id)].append(item_id)
-        self.size = dict.fromkeys(self.members, 1)
-        self.enemies = units.enemies
+    def __init__(self, units: _Units, bonds: _Bonds, relations: Iterable[Relation]) -> None:
+        self.bonds = bonds
+        self.size = {item_id: 1 for item_id in units.leader if units.find(item_id) == item_id}
         # totals[g][h]: sum of the scores between groups g and h, at first the best relation of two units
         self.totals: dict[str, dict[str, float]] = defaultdict(dict)
         self.linked: dict[str, set[str]] = defaultdict(set)
@@ -185,8 +213,9 @@ class _Groups:
             # An entry is outdated where one side is no more or has grown since.
             if left not in self.size or right not in self.size or self._mean(left, right) != -negative:
                 continue
-            if right in self.enemies.get(left, ()):
+            if not self.bonds.permit(left, right):
                 continue
+            self.bonds.merge(left, right)
             self._merge(left, right)
             for other in self.linked[left]:
                 if (mean := self._mean(left, other)) >= link:
@@ -197,8 +226,6 @@ class _Groups:
 
     def _merge(self, keep: str, gone: str) -> None:
         self.size[keep] += self.size.pop(gone)
-        self.members[keep] += self.members.pop(gone)
-        merge_enemies(self.enemies, keep, gone)
         for other, total in self.totals.pop(gone).items():
             del self.totals[other][gone]
             if other != keep:
