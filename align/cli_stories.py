@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from align.terminal import open_index, options, print_json, print_table
+from align.errors import InputError
+from align.terminal import model_option, open_index, options, print_json, print_table, show_progress
 
 KINDS = ("same-story", "not-same-story", "split", "translation")
 
@@ -174,4 +175,20 @@ def revisions(item: str, folder: Path, as_json: bool) -> None:
         click.echo(f"{revision.number} · {revision.at[:19]} · {revision.title}\n{revision.text}\n")
 
 
-COMMANDS = (history, changes, decide, decisions, undo, queue, settings, revisions)
+@click.command()
+@model_option
+@options
+def reembed(model: str | None, folder: Path, as_json: bool) -> None:
+    """Put the index under another model, beside its running, and switch over at once."""
+    from align.reembedding import reembed as reembed_index
+
+    if model is None:
+        raise InputError("name the new model with --model")
+    with open_index(folder) as pipeline:
+        n_items = reembed_index(pipeline, model, show_progress)
+    print_json({"model": model, "items": n_items}) if as_json else click.echo(
+        f"{n_items} items are embedded and related by {model}"
+    )
+
+
+COMMANDS = (history, changes, decide, decisions, undo, queue, settings, revisions, reembed)

@@ -46,7 +46,7 @@ def cluster_items(
     """
     relations = list(relations)
     known = set(item_ids)
-    joining = _uncontested(relations, thresholds)
+    joining = [found for found in _uncontested(relations, thresholds) if found.a in known and found.b in known]
     bonds = _Bonds(known, constraints)
     units = _Units(known, bonds)
     units.merge_copies(joining)

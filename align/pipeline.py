@@ -140,8 +140,13 @@ class Pipeline(Archive):
                     self.store.finish_generation()
                 if progress:
                     progress(f"{report.documents} documents, {report.items} items read")
-            self._relate_and_cluster(self.store.touched(), progress)
+            self.catch_up(progress)
         return report
+
+    def catch_up(self, progress: Progress | None = None) -> None:
+        """Work out the relations and clusters that wait: of what was just stored, or left by a killed process."""
+        with self._lock:
+            self._relate_and_cluster(self.store.touched(), progress)
 
     # vectors → neighbours → relations → clusters
 

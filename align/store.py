@@ -125,6 +125,14 @@ class Store:
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number + 1}")
 
+    def copy_to(self, path: Path) -> None:
+        """Copy the last committed state into a new database file, while others go on reading and writing."""
+        target = sqlite3.connect(path)
+        try:
+            self._connection().backup(target)
+        finally:
+            target.close()
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """All or nothing: commits at the end, rolls back on any exception."""
