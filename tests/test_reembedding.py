@@ -103,7 +103,7 @@ def test_killed_in_the_middle_the_old_one_is_intact(tmp_path: Path, half_model: 
         "import os, signal, sys, align.cli, align.reembedding, align.pipeline, importlib\n"
         f"holder, _, name = {stop[moment]!r}.rpartition('.')\n"
         "owner = align.pipeline.Pipeline if holder.endswith('Pipeline') else importlib.import_module(holder)\n"
-        "setattr(owner, name, lambda *_: os.kill(os.getpid(), signal.SIGKILL))\n"
+        "setattr(owner, name, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))\n"
         f"align.cli.main(['reembed', '--model', {str(half_model)!r}, '--index', {str(folder)!r}])\n"
     )
     killed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
