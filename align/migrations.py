@@ -76,11 +76,17 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX alias_by_document ON alias (document_number);
 
-    ALTER TABLE relation ADD COLUMN contained TEXT;
-    UPDATE relation SET contained = json_extract(evidence, '$.contained') WHERE kind = 'excerpt';
-    DROP INDEX relation_by_b;
+    ALTER TABLE relation RENAME TO former;
+    CREATE TABLE relation (
+        a TEXT NOT NULL REFERENCES item (id) ON DELETE CASCADE,
+        b TEXT NOT NULL REFERENCES item (id) ON DELETE CASCADE,
+        kind TEXT NOT NULL, score REAL NOT NULL, evidence TEXT NOT NULL, contained TEXT,
+        UNIQUE (a, b), CHECK (a < b)
+    ) STRICT;
+    INSERT INTO relation SELECT a, b, kind, score, evidence, iif(kind = 'excerpt', json_extract(evidence, '$.contained'), NULL)
+        FROM former ORDER BY a, b;
+    DROP TABLE former;
     CREATE INDEX relation_edges ON relation (b, a, kind, score, contained);
-    CREATE INDEX relation_by_score ON relation (score, kind, a, b);
     CREATE TABLE touched (item TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 
     CREATE TABLE cluster (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, redirect TEXT) STRICT;
