@@ -1,0 +1,67 @@
+"""Batch and incremental give the same: the order of arrival leaves no trace in relations and clusters."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_pipeline import PORT, documents, stories
+
+from align.embedding import SHIPPED_MODEL, StaticEncoder
+from align.pipeline import Pipeline
+from align.records import Document
+from align.rows import parse_record
+
+ENCODER = StaticEncoder(SHIPPED_MODEL)
+ABOUT = "The Harbour Courier is an independent newspaper for everyone who lives by the sea. Write to us at any time."
+
+
+def shared_texts() -> list[Document]:
+    """A topic's stories with a copy, an excerpt, a round-up that holds parts of two stories, and a line that many share."""
+    rows = documents(PORT)
+    texts = {str(row.external_id): row.text.split("\n\n", 1)[1] for row in rows}
+    english = [name for name in texts if name.endswith(".en")]
+    halves = [texts[name][: len(texts[name]) // 2] for name in english[:2]]
+    made = {
+        "copy": texts[english[0]].replace("Hamburg", "the city"),
+        "excerpt": halves[0],
+        "round-up": "\n\n".join(halves),
+        **{f"about-{number}": f"{text}\n\n{ABOUT}" for number, text in enumerate(halves)},
+    }
+    extra = [parse_record({"id": name, "text": text}, name, "made", 1) for name, text in made.items()]
+    return [*rows[:14], *extra]
+
+
+TEXTS = shared_texts()
+
+
+def outcome(pipeline: Pipeline) -> tuple[set[frozenset[str]], set[tuple[str, str, str, float]]]:
+    """The clusters and relations, by external ids."""
+    relations = {(found.a, found.b, found.kind.value, found.score) for found in pipeline.store.relations()}
+    return stories(pipeline), relations
+
+
+with tempfile.TemporaryDirectory() as _folder, Pipeline(Path(_folder), ENCODER) as _at_once:
+    _at_once.ingest_documents(TEXTS)
+    EXPECTED = outcome(_at_once)
+
+
+@settings(max_examples=15)
+@given(st.permutations(range(len(TEXTS))), st.lists(st.integers(1, 8), min_size=20, max_size=20), st.data())
+def test_any_order_of_arrival_gives_the_same(order: list[int], portions: list[int], data: st.DataObject) -> None:
+    """One by one, in portions, in any order, with items that come, go and come again: clusters and relations are those of all at once."""
+    waiting = [TEXTS[number] for number in order]
+    with tempfile.TemporaryDirectory() as folder, Pipeline(Path(folder), ENCODER) as pipeline:
+        for portion in portions:
+            part, waiting = waiting[:portion], waiting[portion:]
+            if not part:
+                break
+            pipeline.ingest_documents(part)
+            gone = data.draw(st.sampled_from(part))
+            if data.draw(st.booleans()):
+                pipeline.delete(str(gone.external_id))
+                waiting.append(gone)
+        pipeline.ingest_documents(waiting)
+        assert outcome(pipeline) == EXPECTED
