@@ -9,9 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_pipeline import PORT, documents, stories
 
+from align.archive import Archive
+from align.clustering import cluster_items
 from align.embedding import SHIPPED_MODEL, StaticEncoder
+from align.identity import sender_of
 from align.pipeline import Pipeline
-from align.records import Document
+from align.records import Document, Form, Item, Kind, Relation
+from align.regrouping import regroup
 from align.rows import parse_record
 
 ENCODER = StaticEncoder(SHIPPED_MODEL)
@@ -65,3 +69,41 @@ def test_any_order_of_arrival_gives_the_same(order: list[int], portions: list[in
                 waiting.append(gone)
         pipeline.ingest_documents(waiting)
         assert outcome(pipeline) == EXPECTED
+
+
+ITEMS = [f"i{number}" for number in range(9)]
+edges = st.dictionaries(
+    st.tuples(st.sampled_from(ITEMS), st.sampled_from(ITEMS)).filter(lambda pair: pair[0] < pair[1]),
+    st.tuples(st.sampled_from([0.3, 0.4, 0.6, 0.75, 0.9]), st.sampled_from([Kind.SAME_STORY, Kind.NEAR, Kind.EXCERPT])),
+    max_size=16,
+)
+
+
+@given(edges, st.permutations(ITEMS), st.sets(st.sampled_from(ITEMS)), st.integers(1, 4))
+def test_stored_clusters_are_those_of_all_relations_at_once(
+    found: dict[tuple[str, str], tuple[float, Kind]], order: list[str], leaving: set[str], portion: int
+) -> None:
+    """Items that arrive in any order, and leave, with any relations: only parts are worked out, and the whole is right."""
+    relations = [
+        Relation(a, b, kind if score > 0.3 else Kind.RELATED, score, {"contained": a})
+        for (a, b), (score, kind) in found.items()
+    ]
+    with tempfile.TemporaryDirectory() as folder, Archive(Path(folder)) as archive:
+        store = archive.store
+        here: set[str] = set()
+        for start in range(0, len(order), portion):
+            with store.writing():
+                for name in order[start : start + portion]:
+                    document = Document(name, name, Form.ARTICLE, name)
+                    number = store.put_document(document, name, sender_of(document), None)
+                    store.put_item(Item(name, name, "en", 1.0, "", name, None, None, None, 0, 2), number, "2026-03-04")
+                    here.add(name)
+                    store.put_relations(one for one in relations if name in (one.a, one.b) and {one.a, one.b} <= here)
+                store.mark_related(order[start : start + portion])
+                regroup(store, "ingest")
+        with store.writing():
+            store.delete_items(sorted(leaving))
+            regroup(store, "delete")
+        left = [name for name in ITEMS if name not in leaving]
+        kept = [one for one in relations if one.a in left and one.b in left]
+        assert sorted(tuple(sorted(cluster.item_ids)) for cluster in archive.clusters()) == cluster_items(left, kept)
