@@ -71,14 +71,18 @@ def test_any_order_of_arrival_gives_the_same(order: list[int], portions: list[in
         assert outcome(pipeline) == EXPECTED
 
 
-ITEMS = [f"i{number}" for number in range(9)]
+ITEMS = [f"i{number}" for number in range(6)]
 edges = st.dictionaries(
     st.tuples(st.sampled_from(ITEMS), st.sampled_from(ITEMS)).filter(lambda pair: pair[0] < pair[1]),
-    st.tuples(st.sampled_from([0.3, 0.4, 0.6, 0.75, 0.9]), st.sampled_from([Kind.SAME_STORY, Kind.NEAR, Kind.EXCERPT])),
-    max_size=16,
+    st.tuples(
+        st.sampled_from([0.3, 0.4, 0.9]), st.sampled_from([Kind.SAME_STORY, Kind.SAME_STORY, Kind.NEAR, Kind.EXCERPT])
+    ),
+    min_size=2,
+    max_size=9,
 )
 
 
+@settings(max_examples=200)
 @given(edges, st.permutations(ITEMS), st.sets(st.sampled_from(ITEMS)), st.integers(1, 4))
 def test_stored_clusters_are_those_of_all_relations_at_once(
     found: dict[tuple[str, str], tuple[float, Kind]], order: list[str], leaving: set[str], portion: int
