@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from align.boilerplate import put_sentences
 from align.decisions import decided_translations
 from align.digests import digest_of, fields_digest
 from align.embedding import Encoder
@@ -81,10 +82,11 @@ class Intake:
         if waiting:
             # A later row of the batch wins, and may have taken an earlier one's items away.
             latest = {number: item for number, item in waiting if self.store.owner_of(item.id) is not None}
-            for (number, _), vectors in zip(
+            for (number, item), vectors in zip(
                 latest.items(), vectorise(list(latest.values()), self.encoder), strict=True
             ):
                 self.store.put_vectors(number, vectors)
+                put_sentences(self.store, item, vectors.sentence_spans)
 
     def _put_document(
         self, document: Document, segments: Sequence[Segment], report: IngestReport

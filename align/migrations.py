@@ -116,4 +116,13 @@ MIGRATIONS: tuple[str, ...] = (
         "by" TEXT NOT NULL, at TEXT NOT NULL, note TEXT NOT NULL, undone_at TEXT, undone_by TEXT
     ) STRICT;
     """,
+    # 3: sentences that many items share
+    """
+    CREATE TABLE sentence (
+        digest INTEGER NOT NULL, item TEXT NOT NULL REFERENCES item (id) ON DELETE CASCADE, PRIMARY KEY (digest, item)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX sentence_by_item ON sentence (item);
+    CREATE TABLE sentence_left (digest INTEGER PRIMARY KEY) STRICT;
+    CREATE TABLE frequent_sentence (digest INTEGER PRIMARY KEY, shared INTEGER NOT NULL) STRICT;
+    """,
 )

@@ -12,6 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from align.archive import Archive
+from align.boilerplate import shared_sentences, update_boilerplate, without_boilerplate
 from align.drafts import Checked, Match, draft_item, matches_of
 from align.embedding import SHIPPED_MODEL, Encoder, StaticEncoder, load_encoder
 from align.errors import ModelMismatchError
@@ -146,6 +147,9 @@ class Pipeline(Archive):
     def catch_up(self, progress: Progress | None = None) -> None:
         """Work out the relations and clusters that wait: of what was just stored, or left by a killed process."""
         with self._lock:
+            if self.store.setting("dimension") is not None:
+                with self.store.writing():
+                    update_boilerplate(self.store, int(self.store.setting("dimension") or 0))
             self._relate_and_cluster(self.store.touched(), progress)
 
     # vectors → neighbours → relations → clusters
@@ -184,8 +188,10 @@ class Pipeline(Archive):
             log.warning("%s: the neighbour index cannot be saved (%s)", self.folder, error.strerror)
 
     def _described(self, numbered: Sequence[tuple[int, Item]]) -> list[Described]:
+        shared = shared_sentences(self.store)
         vectors = [self.store.vectors(number, self.encoder.dimension) for number, _ in numbered]
-        return describe([item for _, item in numbered], vectors, self.tokens)
+        stripped = [without_boilerplate(item, own, shared) for (_, item), own in zip(numbered, vectors, strict=True)]
+        return describe([item for item, _ in stripped], [own for _, own in stripped], self.tokens)
 
     def _relate_and_cluster(self, stale: set[str], progress: Progress | None) -> None:
         """Relations of every item that has none worked out, then the clusters they touch."""
@@ -197,7 +203,8 @@ class Pipeline(Archive):
             part = waiting[start : start + RELATE_BATCH]
             found: list[Relation] = []
             described = self._described(part)
-            own_views = [entry.vectors.views for entry in described]
+            # Neighbours are proposed by whole texts, whatever counts in them.
+            own_views = [self.store.vectors(number, self.encoder.dimension).views for number, _ in part]
             proposals = self._proposals(own_views)
             known.update({number: entry for (number, _), entry in zip(part, described, strict=True)})
             missing = {other for proposed in proposals for other in proposed} - known.keys()
@@ -251,7 +258,8 @@ class Pipeline(Archive):
             return Checked(item, tuple(self._matches(item, vectors)))
 
     def _matches(self, draft: Item, vectors: ItemVectors) -> Iterator[Match]:
-        entry = describe([draft], [vectors], self.tokens)[0]
+        stripped, own = without_boilerplate(draft, vectors, shared_sentences(self.store))
+        entry = describe([stripped], [own], self.tokens)[0]
         found = self.store.items_by_number(sorted(self._proposals([vectors.views])[0]))
         relations = [relate(entry, other, load_verifier()) for other in self._described(list(found.items()))]
         yield from matches_of(self.store, draft, [relation for relation in relations if relation is not None])

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from align.boilerplate import put_sentences
 from align.embedding import Encoder, load_encoder
 from align.errors import IndexBusyError
 from align.pipeline import Pipeline
@@ -71,7 +72,7 @@ class _Beside(Pipeline):
         running.copy_to(folder / DATABASE)
         super().__init__(folder)
         with self.store.writing():
-            for table in ("relation", "vectors", "vectors_gone", "touched"):
+            for table in ("relation", "vectors", "vectors_gone", "touched", "frequent_sentence"):
                 self.store.execute(f"DELETE FROM {table}")
             self.store.execute("UPDATE item SET related = 0")
             record_model(self.store, encoder, model)
@@ -97,8 +98,9 @@ class _Beside(Pipeline):
 def put_vectors(store: Store, numbered: list[tuple[int, Item]], encoder: Encoder) -> None:
     """Store the vectors of items by `encoder`."""
     vectors = vectorise([item for _, item in numbered], encoder)
-    for (number, _), found in zip(numbered, vectors, strict=True):
+    for (number, item), found in zip(numbered, vectors, strict=True):
         store.put_vectors(number, found)
+        put_sentences(store, item, found.sentence_spans)
 
 
 def record_model(store: Store, encoder: Encoder, model: str) -> None:
@@ -128,12 +130,13 @@ def _switch(pipeline: Pipeline, folder: Path, encoder: Encoder, model: str) -> i
                 for numbered in store.items()
                 if not store.execute("SELECT 1 FROM temp.same WHERE number = ?", (numbered[0],)).fetchone()
             ]
-            for table in ("relation", "vectors", "vectors_gone"):
+            for table in ("relation", "vectors", "vectors_gone", "frequent_sentence"):
                 store.execute(f"DELETE FROM main.{table}")
             store.execute(
                 "INSERT INTO main.vectors SELECT item_number, ?, views, sentences, sentence_spans FROM beside.vectors JOIN temp.same ON number = item_number",
                 (store.generation() + 1,),
             )
+            store.execute("INSERT INTO main.frequent_sentence SELECT * FROM beside.frequent_sentence")
             put_vectors(store, late, encoder)
             store.execute(
                 "INSERT INTO main.relation SELECT found.* FROM beside.relation AS found JOIN temp.same AS a ON a.id = found.a JOIN temp.same AS b ON b.id = found.b ORDER BY found.a, found.b"

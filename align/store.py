@@ -270,6 +270,7 @@ class Store:
         connection = self._connection()
         item_ids = list(item_ids)
         self.touch(self.mates(item_ids) | self.partners(item_ids))
+        self.leave_sentences(item_ids)
         for item_id in item_ids:
             number = self.owner_of(item_id)
             connection.execute(
@@ -301,6 +302,19 @@ class Store:
             (after, -1 if limit is None else limit),
         )
         return [(row[12], _item(row)) for row in rows]
+
+    def items_numbered(self, item_ids: Iterable[str]) -> list[tuple[int, Item]]:
+        """(number, item) of those of `item_ids` that are there, in their order."""
+        found = []
+        for item_id in item_ids:
+            row = (
+                self._connection()
+                .execute(f"SELECT {_ITEM_COLUMNS}, number FROM item WHERE id = ?", (item_id,))
+                .fetchone()
+            )
+            if row:
+                found.append((row[12], _item(row)))
+        return found
 
     def items_by_number(self, numbers: Iterable[int]) -> dict[int, Item]:
         found = {}
@@ -454,6 +468,21 @@ class Store:
         """Forget the item's relations; its clusters, and those of its partners, wait to be worked out."""
         self.touch({item_id} | self.partners([item_id]))
         self._connection().execute("DELETE FROM relation WHERE a = ? OR b = ?", (item_id, item_id))
+
+    def relate_again(self, item_ids: Iterable[str]) -> None:
+        """Forget the items' relations, which are to be worked out anew."""
+        for item_id in item_ids:
+            self.drop_relations(item_id)
+            self._connection().execute("UPDATE item SET related = 0 WHERE id = ?", (item_id,))
+
+    def leave_sentences(self, item_ids: Iterable[str]) -> None:
+        """Forget the sentences of items, and note the frequent ones among them: they have a holder less."""
+        for item_id in item_ids:
+            self._connection().execute(
+                "INSERT OR IGNORE INTO sentence_left SELECT digest FROM sentence WHERE item = ? AND digest IN (SELECT digest FROM frequent_sentence)",
+                (item_id,),
+            )
+            self._connection().execute("DELETE FROM sentence WHERE item = ?", (item_id,))
 
     def put_relations(self, relations: Iterable[Relation]) -> None:
         self._connection().executemany(
