@@ -10,6 +10,7 @@ worked out again.
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Sequence, Set
 from dataclasses import replace
@@ -29,6 +30,8 @@ SAMPLE = 24
 MANY = 500
 """From so many newly frequent sentences on, all frequent ones are weighed again."""
 
+_NO_SIGN = re.compile(r"[\W_]+")
+
 Spans = Sequence[tuple[int, int]]
 
 
@@ -39,7 +42,7 @@ def sentence_digests(item: Item, spans: Spans) -> list[int]:
 
 
 def _digest(sentence: str) -> int:
-    signs = "".join(sign for sign in unicodedata.normalize("NFKC", sentence).casefold() if sign.isalnum())
+    signs = _NO_SIGN.sub("", unicodedata.normalize("NFKC", sentence).casefold())
     return int.from_bytes(hashlib.blake2b(signs.encode(), digest_size=8).digest(), signed=True)
 
 

@@ -7,7 +7,9 @@ whose other members do not know each other (average-link agglomeration, Sokal & 
 relation is set aside where it is contested: an item that resembles two stories about equally tells
 neither. Copies count as one item, so that 300
 copies of one text do not outvote the rest; and an excerpt counts as part of the item that
-holds it best, because two excerpts from the ends of one article have nothing in common.
+holds it best, because two excerpts from the ends of one article have nothing in common. A round-up of
+several stories is a bridge, too: where a part has company that its container does not know, it is
+weighed like any other item.
 
 Editors' decisions are hard constraints (must-link and cannot-link of Wagstaff & al. 2001, "Constrained
 K-means Clustering with Background Knowledge"): no two groups merge that hold a pair which must be
@@ -165,16 +167,30 @@ class _Units(_Partition):
 
     def merge_excerpts(self, joining: Iterable[Relation]) -> None:
         """Each excerpt with its best container."""
+        excerpts = [found for found in joining if found.kind is Kind.EXCERPT]
+        alike: dict[str, dict[str, float]] = {name: {} for found in excerpts for name in (found.a, found.b)}
+        for found in joining if excerpts else ():
+            for here, other in ((found.a, found.b), (found.b, found.a)):
+                if here in alike:
+                    alike[here][other] = found.score
         best: dict[str, tuple[float, str]] = {}
-        for found in joining:
-            if found.kind is Kind.EXCERPT:
-                part = str(found.evidence["contained"])
-                candidate = (-found.score, self.find(found.other(part)))
+        for found in excerpts:
+            part = str(found.evidence["contained"])
+            whole = found.other(part)
+            if not self._has_company(part, whole, alike):
+                candidate = (-found.score, self.find(whole))
                 part = self.find(part)
                 if part != candidate[1] and self.bonds.permit(part, candidate[1]):
                     best[part] = min(best.get(part, candidate), candidate)
         for _, part, whole in sorted((score, part, whole) for part, (score, whole) in best.items()):
             self._merge_permitted(part, whole)
+
+    def _has_company(self, part: str, whole: str, alike: dict[str, dict[str, float]]) -> bool:
+        """Whether some other text is twice as much like the part as like the whole, or more."""
+        return any(
+            2 * alike[whole].get(other, 0.0) <= score and self.find(other) not in (self.find(part), self.find(whole))
+            for other, score in alike[part].items()
+        )
 
 
 def _strongest_first(found: Relation) -> tuple[float, str, str]:

@@ -53,6 +53,18 @@ def test_excerpts_stay_with_what_they_are_cut_from() -> None:
     assert found == [("p1", "p2", "p3", "p4", "whole")]
 
 
+def test_a_round_up_does_not_join_the_stories_it_holds() -> None:
+    """A text that holds an article of each of two stories belongs to one of them at most; they stay two."""
+    stories = [relation(part, other, 0.97) for part, other in (("a-en", "a-de"), ("b-en", "b-de"))]
+    parts = [relation("round-up", part, 0.95, Kind.EXCERPT, contained=part) for part in ("a-en", "b-en")]
+    weak = [relation("round-up", other, 0.4) for other in ("a-de", "b-de")]
+    for known in ([], weak):
+        found = cluster_items(["a-de", "a-en", "b-de", "b-en", "round-up"], [*stories, *parts, *known])
+        assert {frozenset({"a-de", "a-en"}), frozenset({"b-de", "b-en"})} == {
+            frozenset(group) - {"round-up"} for group in found
+        } - {frozenset()}
+
+
 def test_an_item_between_two_stories_joins_neither() -> None:
     """An item about equally like two items that have nothing to do with each other stays alone."""
     assert cluster_items(["m", "x", "y"], [relation("m", "x", 0.6), relation("m", "y", 0.55)]) == [
