@@ -152,6 +152,13 @@ class Pipeline(Archive):
                     update_boilerplate(self.store, int(self.store.setting("dimension") or 0))
             self._relate_and_cluster(self.store.touched(), progress)
 
+    def delete(self, reference: str) -> Item:
+        """Delete an item; its story's other items stay, and what counts in them is worked out again. Raises NotFoundError."""
+        item = super().delete(reference)
+        if self.store.left_sentences():
+            self.catch_up()
+        return item
+
     # vectors → neighbours → relations → clusters
 
     def index(self) -> NeighbourIndex:

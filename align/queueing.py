@@ -28,7 +28,7 @@ def queue_pairs(store: Store, thresholds: Thresholds, limit: int, langs: Sequenc
     known = settled(decisions(store))
     rows = store.execute(
         f"""
-        SELECT a, b, kind, score FROM relation
+        SELECT a, b, kind, score FROM relation INDEXED BY relation_edges
         WHERE score BETWEEN ? AND ? AND kind IN ({", ".join("?" * len(OPEN))}) ORDER BY abs(score - ?), a, b
         """,
         (thresholds.joins - BAND, thresholds.joins + BAND, *(kind.value for kind in OPEN), thresholds.joins),

@@ -117,7 +117,7 @@ class Relation:
 
 @dataclass(frozen=True)
 class Cluster:
-    """The items that tell one story, in order of publication, then of arrival."""
+    """The items that tell one story, in order of arrival (``Archive.first_seen`` gives that of publication)."""
 
     id: str
     item_ids: tuple[str, ...]

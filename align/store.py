@@ -475,6 +475,10 @@ class Store:
             self.drop_relations(item_id)
             self._connection().execute("UPDATE item SET related = 0 WHERE id = ?", (item_id,))
 
+    def left_sentences(self) -> bool:
+        """Whether a frequent sentence has lost a holder since boilerplate was last brought up to date."""
+        return self._connection().execute("SELECT 1 FROM sentence_left LIMIT 1").fetchone() is not None
+
     def leave_sentences(self, item_ids: Iterable[str]) -> None:
         """Forget the sentences of items, and note the frequent ones among them: they have a holder less."""
         for item_id in item_ids:

@@ -82,7 +82,6 @@ def test_any_order_gives_the_same_and_what_leaves_takes_it_back(tmp_path: Path) 
             found.append((shared_sentences(opened.store), list(opened.store.relations()), stories(opened)))
             for name in ("clocks", "train", "vaccine"):
                 opened.delete(name)
-            opened.ingest_documents([])
             assert shared_sentences(opened.store) == frozenset()
     assert found[0] == found[1] == found[2]
     assert found[0][0]
