@@ -13,7 +13,7 @@ from align.digests import digest_of, fields_digest
 from align.embedding import Encoder
 from align.furniture import comparable
 from align.history import now, record_change
-from align.identity import address_of, alike, find_stored, sender_of
+from align.identity import address_of, alike, find_stored, find_unchanged, sender_of
 from align.language import identify_language
 from align.records import Document, Form, Item, Kind, Rejection
 from align.segmenting import Segment, lines_of, segment, segment_texts
@@ -61,10 +61,10 @@ class Intake:
                 self._reject(entry, report)
                 continue
             report.documents += 1
-            stored = find_stored(self.store, entry, self.claimed)
-            if stored is not None and stored[1]:
-                self.claimed.add(stored[0].number)
-                known = self.store.items_of_document(stored[0].number)
+            stored = find_unchanged(self.store, entry)
+            if stored is not None:
+                self.claimed.add(stored.number)
+                known = self.store.items_of_document(stored.number)
                 report.items += len(known)
                 report.unchanged += len(known)
                 report.outcomes.append(Outcome(entry.name, tuple(item.id for item in known), "unchanged"))
@@ -92,9 +92,8 @@ class Intake:
         self, document: Document, segments: Sequence[Segment], report: IngestReport
     ) -> list[tuple[int, Item]]:
         """Store a document that is new or has changed; returns (number, item) of what needs vectors."""
-        # Looked up again: an earlier row of this batch may be the same document.
         stored = find_stored(self.store, document, self.claimed)
-        known = stored[0].number if stored else None
+        known = stored.number if stored else None
         before = {item.id: item for item in self.store.items_of_document(known)} if known else {}
         number = self.store.put_document(document, fields_digest(document), sender_of(document), known)
         self.claimed.add(number)
