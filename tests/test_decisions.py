@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_order import ITEMS, edges, put_items
 from test_pipeline import CHIPS, PORT, documents, stories
 
+from align.archive import Archive
+from align.decisions import constraints
 from align.embedding import StaticEncoder
 from align.errors import DecisionConflictError, InputError, NotFoundError
 from align.pipeline import Pipeline
-from align.records import DecisionKind, Kind
+from align.records import DecisionKind, Kind, Relation
+from align.regrouping import regroup
 from align.rows import parse_record
 
 A, A_DE, B, B_DE = "port-strike-01.en", "port-strike-01.de", "port-strike-02.en", "port-strike-02.de"
@@ -165,3 +172,41 @@ def test_the_queue_brings_borderline_pairs_and_never_decided_ones(pipeline: Pipe
     assert {first.a.id, first.b.id} not in [{pair.a.id, pair.b.id} for pair in pipeline.queue(1000)]
     assert all("ja" in (pair.a.lang, pair.b.lang) for pair in pipeline.queue(1000, ["ja"]))
     assert all({pair.a.lang, pair.b.lang} <= {"en", "de"} for pair in pipeline.queue(1000, ["en", "de"]))
+
+
+kinds = st.sampled_from(["same_story", "not_same_story", "split", "translation", "undo"])
+
+
+@settings(max_examples=60)
+@given(edges, st.lists(st.tuples(kinds, st.lists(st.sampled_from(ITEMS), min_size=1, max_size=3)), max_size=8))
+def test_decisions_hold_until_undone(
+    found: dict[tuple[str, str], tuple[float, Kind]], wanted: list[tuple[str, list[str]]]
+) -> None:
+    """Whatever is decided and undone in a row: all that holds is obeyed, and with all undone the stories are as before."""
+    relations = [Relation(a, b, kind, score, {"contained": a}) for (a, b), (score, kind) in found.items()]
+    with tempfile.TemporaryDirectory() as folder, Archive(Path(folder)) as archive:
+        store = archive.store
+        with store.writing():
+            put_items(archive, ITEMS)
+            store.put_relations(relations)
+            store.mark_related(ITEMS)
+            regroup(store, "ingest")
+        before = archive.clusters()
+        for kind, names in wanted:
+            held = archive.decisions()
+            try:
+                if kind != "undo":
+                    archive.decide(kind, names, "Ada")
+                elif held:
+                    archive.undo(held[0].id, "Ada")
+            except (InputError, DecisionConflictError):
+                assert archive.decisions() == held
+            story = {item: cluster.id for cluster in archive.clusters() for item in cluster.item_ids}
+            asked = constraints(archive.decisions())
+            assert all(len({story[item] for item in group}) == 1 for group in asked.together)
+            assert all(story[left] != story[right] for left, right in asked.apart)
+        for entry in archive.decisions():
+            archive.undo(entry.id, "Ada")
+        assert {cluster.item_ids for cluster in archive.clusters()} == {cluster.item_ids for cluster in before}
+        for change in archive.changes():
+            assert archive.resolve_cluster(change.cluster)

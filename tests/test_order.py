@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -82,6 +83,14 @@ edges = st.dictionaries(
 )
 
 
+def put_items(archive: Archive, names: Iterable[str]) -> None:
+    """Store items of these ids, which say no more than that."""
+    for name in names:
+        document = Document(name, name, Form.ARTICLE, name)
+        number = archive.store.put_document(document, name, sender_of(document), None)
+        archive.store.put_item(Item(name, name, "en", 1.0, "", name, None, None, None, 0, 2), number, "2026-03-04")
+
+
 @settings(max_examples=200)
 @given(edges, st.permutations(ITEMS), st.sets(st.sampled_from(ITEMS)), st.integers(1, 4))
 def test_stored_clusters_are_those_of_all_relations_at_once(
@@ -98,9 +107,7 @@ def test_stored_clusters_are_those_of_all_relations_at_once(
         for start in range(0, len(order), portion):
             with store.writing():
                 for name in order[start : start + portion]:
-                    document = Document(name, name, Form.ARTICLE, name)
-                    number = store.put_document(document, name, sender_of(document), None)
-                    store.put_item(Item(name, name, "en", 1.0, "", name, None, None, None, 0, 2), number, "2026-03-04")
+                    put_items(archive, [name])
                     here.add(name)
                     store.put_relations(one for one in relations if name in (one.a, one.b) and {one.a, one.b} <= here)
                 store.mark_related(order[start : start + portion])
