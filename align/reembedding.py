@@ -1,7 +1,7 @@
 """Another model for an index that is in use: everything is made anew beside it, and switched in one transaction.
 
 Vectors and relations are worked out in a copy of the database, in a folder of its own, while the index
-goes on being read and written. What was written meanwhile is embedded at the end, inside the
+goes on being read and written. The copy follows what is written meanwhile, the last of it inside the
 transaction that switches; so a reader sees the old model with its clusters or the new one with its
 own, and a process killed at any moment leaves the old one as it was.
 """
@@ -18,13 +18,16 @@ from align.boilerplate import put_sentences
 from align.embedding import Encoder, load_encoder
 from align.errors import IndexBusyError
 from align.pipeline import Pipeline
-from align.records import Item
 from align.regrouping import regroup
 from align.store import DATABASE, Store
 from align.vectors import vectorise
 
 FOLDER = "reembedding"
 BATCH = 512
+DERIVED = ("relation", "vectors", "frequent_sentence")
+"""The tables that depend on the model, and are taken over as they are in the copy."""
+PASSING = ("vectors_gone", "touched", "sentence_left")
+"""The tables of what waits to be done, which is done in the copy."""
 
 Progress = Callable[[str], None]
 
@@ -43,12 +46,11 @@ def reembed(pipeline: Pipeline, model: str, progress: Progress | None = None) ->
         shutil.rmtree(folder, ignore_errors=True)  # what a killed process left
         try:
             with _Beside(folder, pipeline.store, encoder, model) as beside:
-                beside.work_out(progress)
-            n_items = _switch(pipeline, folder, encoder, model)
+                while beside.follow(progress) > BATCH:
+                    pass
+                return _switch(pipeline, beside, encoder, model)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    pipeline.catch_up(progress)
-    return n_items
 
 
 @contextmanager
@@ -64,43 +66,65 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
+_OTHERWISE = """
+    SELECT {what} FROM {here}.item AS ours WHERE NOT EXISTS (
+        SELECT 1 FROM {there}.item AS theirs WHERE theirs.number = ours.number AND theirs.id = ours.id
+            AND theirs.title = ours.title AND theirs.text = ours.text
+            AND theirs.lang = ours.lang AND theirs.published IS ours.published
+    ) ORDER BY ours.number
+"""
+"""The items of one database that the other lacks, or has otherwise."""
+
+
 class _Beside(Pipeline):
-    """A copy of an index without vectors and relations, under another model."""
+    """A copy of a running index under another model, which follows it."""
 
     def __init__(self, folder: Path, running: Store, encoder: Encoder, model: str) -> None:
         folder.mkdir()
         running.copy_to(folder / DATABASE)
         super().__init__(folder)
         with self.store.writing():
-            for table in ("relation", "vectors", "vectors_gone", "touched", "frequent_sentence"):
+            for table in (*DERIVED, *PASSING):
                 self.store.execute(f"DELETE FROM {table}")
             self.store.execute("UPDATE item SET related = 0")
             record_model(self.store, encoder, model)
         self._given = self._encoder = encoder
+        # Read-only, so that writing here does not lock the running index.
+        self.store.execute("ATTACH ? AS running", (f"{running.path.resolve().as_uri()}?mode=ro",))
 
-    def work_out(self, progress: Progress | None) -> None:
-        """The vectors and relations of every item."""
-        n_items, done, last = self.store.count_items(), 0, 0
-        while part := self.store.items(last, BATCH):
-            last = part[-1][0]
-            with self.store.writing():
-                put_vectors(self.store, part, self.encoder)
-                self.store.finish_generation()
-            done += len(part)
+    def follow(self, progress: Progress | None = None) -> int:
+        """Vectors and relations of what the running index has and this has not; returns how many items that was."""
+        store = self.store
+        with store.writing():
+            gone = store.execute(_OTHERWISE.format(what="id", here="main", there="running")).fetchall()
+            store.delete_items(item_id for (item_id,) in gone)
+            fresh = store.execute(_OTHERWISE.format(what="number", here="running", there="main")).fetchall()
+            store.execute("INSERT OR IGNORE INTO main.document SELECT * FROM running.document")
+            store.executemany("INSERT INTO main.item SELECT * FROM running.item WHERE number = ?", fresh)
+            store.executemany("UPDATE main.item SET related = 0 WHERE number = ?", fresh)
+            store.finish_generation()
+        waiting = [
+            row[0]
+            for row in store.execute(
+                "SELECT number FROM item WHERE number NOT IN (SELECT item_number FROM vectors) ORDER BY number"
+            )
+        ]
+        for start in range(0, len(waiting), BATCH):
+            items = store.items_by_number(waiting[start : start + BATCH])
+            with store.writing():
+                for (number, item), vectors in zip(
+                    items.items(), vectorise(list(items.values()), self.encoder), strict=True
+                ):
+                    store.put_vectors(number, vectors)
+                    put_sentences(store, item, vectors.sentence_spans)
+                store.finish_generation()
             if progress:
-                progress(f"{done} of {n_items} items embedded")
+                progress(f"{min(start + BATCH, len(waiting))} of {len(waiting)} items embedded")
         self.catch_up(progress)
+        return len(waiting)
 
     def _recluster(self, touched: set[str], why: str = "model") -> None:
         """Nothing: the clusters are those of the running index, and change when it switches."""
-
-
-def put_vectors(store: Store, numbered: list[tuple[int, Item]], encoder: Encoder) -> None:
-    """Store the vectors of items by `encoder`."""
-    vectors = vectorise([item for _, item in numbered], encoder)
-    for (number, item), found in zip(numbered, vectors, strict=True):
-        store.put_vectors(number, found)
-        put_sentences(store, item, found.sentence_spans)
 
 
 def record_model(store: Store, encoder: Encoder, model: str) -> None:
@@ -110,44 +134,17 @@ def record_model(store: Store, encoder: Encoder, model: str) -> None:
     store.set_setting("dimension", str(encoder.dimension))
 
 
-_SAME = """
-    SELECT here.number AS number, here.id AS id, beside.related AS related
-    FROM item AS here JOIN beside.item AS beside ON beside.number = here.number
-    WHERE beside.id = here.id AND beside.title = here.title AND beside.text = here.text
-        AND beside.lang = here.lang AND beside.published IS here.published
-"""
-
-
-def _switch(pipeline: Pipeline, folder: Path, encoder: Encoder, model: str) -> int:
+def _switch(pipeline: Pipeline, beside: _Beside, encoder: Encoder, model: str) -> int:
     store = pipeline.store
-    store.execute("ATTACH ? AS beside", (str(folder / DATABASE),))
-    try:
-        store.execute("CREATE TEMP TABLE same (number INTEGER PRIMARY KEY, id TEXT UNIQUE, related INTEGER)")
-        with store.writing():
-            store.execute(f"INSERT INTO temp.same {_SAME}")
-            late = [
-                numbered
-                for numbered in store.items()
-                if not store.execute("SELECT 1 FROM temp.same WHERE number = ?", (numbered[0],)).fetchone()
-            ]
-            for table in ("relation", "vectors", "vectors_gone", "frequent_sentence"):
-                store.execute(f"DELETE FROM main.{table}")
-            store.execute(
-                "INSERT INTO main.vectors SELECT item_number, ?, views, sentences, sentence_spans FROM beside.vectors JOIN temp.same ON number = item_number",
-                (store.generation() + 1,),
-            )
-            store.execute("INSERT INTO main.frequent_sentence SELECT * FROM beside.frequent_sentence")
-            put_vectors(store, late, encoder)
-            store.execute(
-                "INSERT INTO main.relation SELECT found.* FROM beside.relation AS found JOIN temp.same AS a ON a.id = found.a JOIN temp.same AS b ON b.id = found.b ORDER BY found.a, found.b"
-            )
-            store.execute(
-                "UPDATE main.item SET related = coalesce((SELECT related FROM temp.same WHERE same.number = item.number), 0)"
-            )
-            record_model(store, encoder, model)
-            store.finish_generation()
-            regroup(store, "model", everything=True)
-            return store.count_items()
-    finally:
-        store.execute("DROP TABLE IF EXISTS temp.same")
-        store.execute("DETACH beside")
+    with store.writing():
+        beside.follow()
+        for table in (*DERIVED, *PASSING):
+            store.execute(f"DELETE FROM {table}")
+        for table in DERIVED:
+            rows = beside.store.execute(f"SELECT * FROM {table}")
+            store.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows.description))})", rows)
+        store.execute("UPDATE item SET related = 1")
+        record_model(store, encoder, model)
+        store.set_setting("generation", str(max(store.generation(), beside.store.generation()) + 1))
+        regroup(store, "model", everything=True)
+        return store.count_items()
