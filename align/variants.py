@@ -1,0 +1,91 @@
+"""Clusters → variants: what each member of a story is to the item that was asked about."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import replace
+
+from align.decisions import decisions
+from align.records import Decision, DecisionKind, Item, Kind, Relation, Variant
+from align.store import Store
+from align.thresholds import Thresholds, judged
+
+
+def variants_of(
+    store: Store, item: Item, mates: Sequence[Item], relations: Sequence[Relation], thresholds: Thresholds
+) -> list[Variant]:
+    """An item's variants among `mates`, best first; `relations` are its own, as they are stored.
+
+    An editor's decision shows in the evidence, and makes the kind and score where it alone joins the
+    two. A translation whose other side has been revised since has ``stale`` in its evidence.
+    """
+    dates = {item.id: item.published} | store.published([found.other(item.id) for found in relations])
+    direct = {found.other(item.id): found for found in judged(relations, dates, thresholds) if found.kind.joins}
+    decided = _decided(store, item.id)
+    paths: dict[str, tuple[float, tuple[str, ...]]] | None = None
+    found = []
+    for mate in mates:
+        relation, decision = direct.get(mate.id), decided.get(mate.id)
+        if relation is not None:
+            variant = Variant(mate, relation.kind, relation.score, relation.evidence)
+        elif decision is not None:
+            variant = Variant(mate, Kind.SAME_STORY, 1.0, {"rule": "decision"})
+        else:
+            if paths is None:
+                paths = _strongest_paths(store, item.id, mates, direct, thresholds)
+            score, through = paths.get(mate.id, (0.0, ()))
+            variant = Variant(mate, Kind.SAME_STORY, score, {"rule": "cluster", "through": list(through)})
+        if decision is not None:
+            variant = _with_decision(variant, decision)
+        found.append(_with_age(store, item, variant))
+    return sorted(found, key=lambda variant: (-variant.score, variant.item.id))
+
+
+def _decided(store: Store, item_id: str) -> dict[str, Decision]:
+    """item → the latest decision that puts it together with `item_id`, translations before others."""
+    found: dict[str, Decision] = {}
+    for entry in decisions(store):
+        if entry.kind in (DecisionKind.SAME_STORY, DecisionKind.TRANSLATION) and item_id in entry.items:
+            for other in entry.items:
+                if other not in found or found[other].kind is not DecisionKind.TRANSLATION:
+                    found[other] = entry
+    return found
+
+
+def _with_decision(variant: Variant, decision: Decision) -> Variant:
+    kind = Kind.TRANSLATION if decision.kind is DecisionKind.TRANSLATION else variant.kind
+    evidence = variant.evidence | {"decision": decision.id, "by": decision.by}
+    return replace(variant, kind=kind, score=max(variant.score, 1.0), evidence=evidence)
+
+
+def _with_age(store: Store, item: Item, variant: Variant) -> Variant:
+    """Marked stale where one of the two was revised after the other had translated it."""
+    stale = store.outdated(item.id, variant.item.id)
+    if stale is None:
+        return variant
+    return replace(variant, evidence=variant.evidence | {"stale": True, "stale_item": stale})
+
+
+def _strongest_paths(
+    store: Store, item_id: str, mates: Sequence[Item], direct: dict[str, Relation], thresholds: Thresholds
+) -> dict[str, tuple[float, tuple[str, ...]]]:
+    """item → (weakest score, items between) of the path from `item_id` whose weakest relation is strongest."""
+    inside = {mate.id: mate for mate in mates}
+    best: dict[str, tuple[float, tuple[str, ...]]] = {}
+    open_paths: list[tuple[float, str, tuple[str, ...]]] = [
+        (-relation.score, other, ()) for other, relation in direct.items() if other in inside
+    ]
+    heapq.heapify(open_paths)
+    while open_paths:
+        negative, here, through = heapq.heappop(open_paths)
+        if here in best:
+            continue
+        best[here] = (-negative, through)
+        edges = [found for found in store.edges_of(here) if found.other(here) in inside]
+        dates = {found.other(here): inside[found.other(here)].published for found in edges}
+        for relation in judged(edges, dates | {here: inside[here].published}, thresholds):
+            other = relation.other(here)
+            if relation.kind.joins and other not in best:
+                heapq.heappush(open_paths, (max(negative, -relation.score), other, (*through, here)))
+    return best
