@@ -64,6 +64,22 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX relation_by_b ON relation (b);
     CREATE TABLE page_line (line TEXT PRIMARY KEY, documents INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     """,
+    # lists by date and by words
+    """
+    CREATE INDEX item_by_day ON item (coalesce(julianday(published), 0), number);
+    CREATE VIRTUAL TABLE item_words USING fts5 (title, text, content = 'item', content_rowid = 'number', tokenize = 'trigram');
+    CREATE TRIGGER item_words_put AFTER INSERT ON item BEGIN
+        INSERT INTO item_words (rowid, title, text) VALUES (new.number, new.title, new.text)|
+    END;
+    CREATE TRIGGER item_words_gone AFTER DELETE ON item BEGIN
+        INSERT INTO item_words (item_words, rowid, title, text) VALUES ('delete', old.number, old.title, old.text)|
+    END;
+    CREATE TRIGGER item_words_changed AFTER UPDATE OF title, text ON item BEGIN
+        INSERT INTO item_words (item_words, rowid, title, text) VALUES ('delete', old.number, old.title, old.text)|
+        INSERT INTO item_words (rowid, title, text) VALUES (new.number, new.title, new.text)|
+    END;
+    INSERT INTO item_words (item_words) VALUES ('rebuild');
+    """,
 )
 
 _ITEM_COLUMNS = 'id, document, lang, lang_confidence, title, text, source, url, published, "start", "end", spans'
@@ -142,7 +158,7 @@ class Store:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             for number in range(version, len(MIGRATIONS)):
                 for statement in MIGRATIONS[number].split(";"):
-                    connection.execute(statement)
+                    connection.execute(statement.replace("|", ";"))  # | ends a statement within a trigger
                 connection.execute(f"PRAGMA user_version = {number + 1}")
 
     @contextmanager
@@ -171,6 +187,10 @@ class Store:
             yield
         finally:
             connection.execute("COMMIT")
+
+    def rows(self, question: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a SELECT over the tables above."""
+        return self._connection().execute(question, values).fetchall()
 
     # settings
 

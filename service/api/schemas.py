@@ -2,29 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import json
+from typing import Annotated, Any, Literal
 
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
-_EXAMPLE_TEXT = "The dockers' union in Hamburg has called a 48-hour strike from Friday over a pay dispute."
+from service.problems import PROBLEM
+
+_EXAMPLE_TITLE = "Dockers in Hamburg call two-day strike"
+_EXAMPLE_TEXT = "The dockers' union in Hamburg has called a 48-hour strike from Friday over a pay dispute. The union asks for 9.5 percent more."
+_EXAMPLE: dict[str, Any] = {
+    "id": "story-1.en",
+    "title": _EXAMPLE_TITLE,
+    "text": _EXAMPLE_TEXT,
+    "lang": "en",
+    "source": "Harbour Post",
+    "published": "2026-03-04T08:15:00+01:00",
+}
+_EXAMPLE_DE = {
+    "id": "story-1.de",
+    "title": "Hafenarbeiter in Hamburg rufen zweitägigen Streik aus",
+    "text": "Die Gewerkschaft der Hafenarbeiter in Hamburg hat im Tarifstreit ab Freitag zu einem 48-stündigen Streik aufgerufen. Sie fordert 9,5 Prozent mehr.",
+    "lang": "de",
+    "source": "Elbkurier",
+    "published": "2026-03-04T09:40:00+01:00",
+}
+ITEM_EXAMPLES: dict[str, dict[str, Any]] = {
+    "json": {
+        "one": {"summary": "One item", "value": _EXAMPLE},
+        "several": {"summary": "A list", "value": [_EXAMPLE, _EXAMPLE_DE]},
+    },
+    "ndjson": {
+        "lines": {
+            "summary": "An item a line",
+            "value": "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in (_EXAMPLE, _EXAMPLE_DE)),
+        }
+    },
+}
+ITEM_PATH = Annotated[str, Path(description="An item's id or external id.", examples=["story-1.en"])]
+_MEANING = {
+    401: "No key, or one that is not in force.",
+    403: "The key lacks the scope, or another site's page asked.",
+    404: "There is no such thing.",
+    409: "The request and what is there do not go together.",
+    413: "More than one request may hold.",
+    415: "A body of a kind that is not read here.",
+    422: "Something in the request cannot be used as it is; `detail` says what and where.",
+    429: "Over the key's rate limit; Retry-After says when to come again.",
+    503: "Busy; Retry-After says when to come again.",
+}
+
+
+def errors(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """The problem documents that a route may answer with, for its description."""
+    content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        code: {"description": _MEANING[code], "content": content} for code in sorted({401, 403, 422, 429, 503, *codes})
+    }
 
 
 class ItemIn(BaseModel):
     """One text to store, as a line of the contract's JSONL."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "story-1.en",
-                    "title": "Dockers call two-day strike",
-                    "text": _EXAMPLE_TEXT,
-                    "lang": "en",
-                    "published": "2026-03-04T08:15:00+01:00",
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
     text: str = Field(description="The story's text; required.")
     id: str | int | None = Field(
         None, description="Your own id; the item keeps it as its external id, and sending it again updates the item."
@@ -39,9 +80,7 @@ class ItemIn(BaseModel):
 class TextIn(BaseModel):
     """A text that is looked up and not stored."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"title": "Dockers call two-day strike", "text": _EXAMPLE_TEXT}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"title": _EXAMPLE_TITLE, "text": _EXAMPLE_TEXT}]})
     text: str
     title: str = ""
     published: str | None = Field(None, description="ISO 8601.")
@@ -151,6 +190,37 @@ class ResultsOut(BaseModel):
     """One result for each item sent, in the order sent."""
 
     results: list[ResultOut]
+
+
+class JobRejection(BaseModel):
+    """A line of a job that was not stored, and why."""
+
+    line: int | None
+    document: str | None
+    reason: str | None
+
+
+class JobOut(BaseModel):
+    """A job: `done` of `total` lines, how many items were added, updated, unchanged, rejected, and the first rejections."""
+
+    id: str
+    kind: Literal["ingest", "rebuild"]
+    status: Literal["queued", "running", "done", "failed"]
+    done: int
+    total: int
+    counts: dict[str, int]
+    rejected: list[JobRejection]
+    reason: str | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+
+
+class JobsPage(BaseModel):
+    """A page of jobs; `next` is the cursor of the next page or null."""
+
+    items: list[JobOut]
+    next: str | None
 
 
 class Problem(BaseModel):

@@ -11,18 +11,18 @@ from fastapi.templating import Jinja2Templates
 
 from align.errors import InputError
 from align.shapes import LANGUAGES, headline
-from service.routes import Served
+from service.api.health import Served
 
-WEB = Path(__file__).with_name("web")
+WEB = Path(__file__).parent.parent / "web"
 STORIES_ON_A_PAGE = 60
 LANGUAGE_NAMES = {"en": "English", "ja": "日本語", "de": "Deutsch", "it": "Italiano"}
 
 templates = Jinja2Templates(directory=WEB)
 templates.env.globals.update(languages=LANGUAGES, language_names=LANGUAGE_NAMES, headline=headline)
-pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+desk = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
-@pages.get("/")
+@desk.get("/")
 def wall(request: Request, pipeline: Served, after: str = "", several: Annotated[bool, Query()] = False) -> Any:
     """The stories, newest arrivals last, with what languages they are in."""
     with pipeline.store.reading():
@@ -46,27 +46,27 @@ def wall(request: Request, pipeline: Served, after: str = "", several: Annotated
     return templates.TemplateResponse(request, "wall.html", context)
 
 
-@pages.get("/stories/{cluster_id}")
+@desk.get("/stories/{cluster_id}")
 def story(request: Request, cluster_id: str, pipeline: Served) -> Any:
     """All versions of one story, side by side."""
     cluster = pipeline.cluster(cluster_id)
     return templates.TemplateResponse(request, "story.html", {"cluster": cluster, "items": pipeline.members(cluster)})
 
 
-@pages.get("/items/{item_id}")
+@desk.get("/items/{item_id}")
 def item_page(request: Request, item_id: str, pipeline: Served) -> Any:
     """One item and its versions, with the relation of each."""
     item, cluster, variants = pipeline.variants(item_id)
     return templates.TemplateResponse(request, "item.html", {"item": item, "cluster": cluster, "variants": variants})
 
 
-@pages.get("/check")
+@desk.get("/check")
 def check_form(request: Request) -> Any:
     """An empty form."""
     return templates.TemplateResponse(request, "check.html", {"text": "", "checked": None, "problem": None})
 
 
-@pages.post("/check")
+@desk.post("/check")
 def check_draft(request: Request, pipeline: Served, text: Annotated[str, Form()] = "") -> Any:
     """What is known of a pasted draft."""
     try:
