@@ -38,7 +38,7 @@ def cluster_items(item_ids: Sequence[str], relations: Iterable[Relation], link: 
     """
     relations = list(relations)
     known = set(item_ids)
-    joining = _uncontested(relations)
+    joining = [found for found in _uncontested(relations) if found.a in known and found.b in known]
     related = [found for found in relations if not found.kind.joins and found.a in known and found.b in known]
     leader = _attach_excerpts(_copy_groups(item_ids, joining), joining)
     members: dict[str, list[str]] = defaultdict(list)
