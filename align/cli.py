@@ -15,15 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from align.cli_stories import COMMANDS
 from align.errors import AlignError, InputError, ModelMismatchError
+from align.terminal import as_of_option as _as_of
+from align.terminal import model_option as _model
+from align.terminal import open_index as _open
+from align.terminal import options as _options
+from align.terminal import print_json as _print_json
+from align.terminal import print_table as _table
+from align.terminal import show_progress as _progress
 from service.keys_command import keys
 
 if TYPE_CHECKING:
     from align.evaluation import Figure
-    from align.pipeline import Pipeline
     from align.records import Variant
 
-DEFAULT_INDEX = "indexes/default"
 LANGUAGE_NAMES = {"en": "English", "ja": "Japanese", "de": "German", "it": "Italian"}
 
 
@@ -42,28 +48,6 @@ class _Failing(click.Group):
             sys.exit(0)
 
 
-def _options(function: Any) -> Any:
-    """The options that every command takes."""
-    function = click.option("--json", "as_json", is_flag=True, help="Machine-readable standard output.")(function)
-    return click.option(
-        "--index",
-        "folder",
-        type=click.Path(file_okay=False, path_type=Path),
-        default=DEFAULT_INDEX,
-        envvar="SAMESTORY_INDEX",
-        show_default=True,
-        help="The index folder (or SAMESTORY_INDEX).",
-    )(function)
-
-
-_model = click.option(
-    "--model",
-    default=None,
-    envvar="SAMESTORY_MODEL",
-    help="Model folder or sentence-transformers name (or SAMESTORY_MODEL); the shipped one if left out.",
-)
-
-
 @click.group(cls=_Failing, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="samestory", prog_name="samestory")
 def main() -> None:
@@ -73,24 +57,6 @@ def main() -> None:
     handler.setFormatter(logging.Formatter("samestory: %(message)s"))
     logger = logging.getLogger("samestory")
     logger.handlers, logger.propagate = [handler], False
-
-
-def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False))
-
-
-def _open(folder: Path, model: str | None = None, create: bool = False) -> Pipeline:
-    from align.pipeline import Pipeline
-    from align.store import DATABASE
-
-    if not create and not (folder / DATABASE).exists():
-        raise InputError(f"{folder}: no index there; make one with `samestory ingest PATH --index {folder}`")
-    return Pipeline(folder, model)
-
-
-def _progress(message: str) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"\r{message}\033[K", err=True, nl=False)
 
 
 @main.command()
@@ -145,13 +111,14 @@ def items(folder: Path, as_json: bool) -> None:
 @main.command()
 @click.argument("item")
 @click.option("--lang", "langs", multiple=True, help="Only variants in this language; may be repeated.")
+@_as_of
 @_options
-def variants(item: str, langs: tuple[str, ...], folder: Path, as_json: bool) -> None:
+def variants(item: str, langs: tuple[str, ...], as_of: str | None, folder: Path, as_json: bool) -> None:
     """The other versions of ITEM (an id or external id), best first, grouped by language."""
     from align.shapes import headline, variants_shape
 
     with _open(folder) as pipeline:
-        asked, cluster, found = pipeline.variants(item, langs)
+        asked, cluster, found = pipeline.variants(item, langs, as_of)
         if as_json:
             _print_json(variants_shape(asked, cluster, _grouped(found)))
             return
@@ -183,21 +150,23 @@ def _print_variants(found: Iterable[Variant]) -> None:
 
 
 @main.command()
+@_as_of
 @_options
-def clusters(folder: Path, as_json: bool) -> None:
+def clusters(as_of: str | None, folder: Path, as_json: bool) -> None:
     """The stories: each cluster with its items and languages."""
     from align.shapes import LANGUAGES, cluster_shape, headline
 
     with _open(folder) as pipeline:
-        shapes = ((cluster, pipeline.members(cluster)) for cluster in pipeline.clusters())
+        found = pipeline.clusters(as_of)
         if as_json:
-            for cluster, members in shapes:
-                _print_json(cluster_shape(cluster, members))
-        else:
-            _table(
-                ("story", "items", "languages", "first item"),
-                ([cluster.id, str(len(members)), " ".join(lang if lang in {item.lang for item in members} else "·" * len(lang) for lang in LANGUAGES) + "".join(f" {lang}" for lang in sorted({item.lang for item in members} - set(LANGUAGES))), headline(members[0])] for cluster, members in shapes),
-            )  # fmt: skip
+            for cluster in found:
+                _print_json(cluster_shape(cluster, pipeline.members(cluster, as_of), pipeline.story(cluster)))
+            return
+        told = ((cluster, pipeline.members(cluster, as_of), pipeline.story(cluster).sources) for cluster in found)
+        _table(
+            ("story", "items", "sources", "languages", "first item"),
+            ([cluster.id, str(len(cluster.item_ids)), str(len(sources.independent)), " ".join(lang if lang in {item.lang for item in members} else "·" * len(lang) for lang in LANGUAGES) + "".join(f" {lang}" for lang in sorted({item.lang for item in members} - set(LANGUAGES))), headline(members[0]) if members else "(deleted since)"] for cluster, members, sources in told),
+        )  # fmt: skip
 
 
 @main.command()
@@ -282,13 +251,14 @@ def embed(source: Path, output: Path, model: str | None, folder: Path, as_json: 
     default=None,
     help="The file to write; standard output if left out (not for parquet).",
 )
+@_as_of
 @_options
-def report(form: str, output: Path | None, folder: Path, as_json: bool) -> None:
+def report(form: str, output: Path | None, as_of: str | None, folder: Path, as_json: bool) -> None:
     """The batch cluster report over the whole index."""
     from align.reports import write_report
 
     with _open(folder) as pipeline:
-        content = write_report(pipeline, "json" if as_json and form == "html" and output is None else form)
+        content = write_report(pipeline, "json" if as_json and form == "html" and output is None else form, as_of)
     if output is None:
         if form == "parquet":
             raise InputError("a parquet report is binary; name its file with -o")
@@ -416,18 +386,8 @@ def serve(
 main.add_command(keys)
 
 
-def _table(heads: tuple[str, ...], rows: Iterable[list[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    table = Table(*heads, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    if not console.is_terminal:
-        console = Console(width=200)
-    console.print(table)
+for command in COMMANDS:
+    main.add_command(command)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,19 @@
 
 Connected components would chain: one item that resembles two stories would make them one. Here
 two groups merge only while some relation joins them and the mean score over *all* pairs across
-them, a missing relation counting as 0, is at least `LINK`: a bridge item cannot join two stories
+them, a missing relation counting as 0, is at least `link`: a bridge item cannot join two stories
 whose other members do not know each other (average-link agglomeration, Sokal & Michener 1958). A weak
 relation is set aside where it is contested: an item that resembles two stories about equally tells
 neither. Copies count as one item, so that 300
 copies of one text do not outvote the rest; and an excerpt counts as part of the item that
-holds it best, because two excerpts from the ends of one article have nothing in common.
+holds it best, because two excerpts from the ends of one article have nothing in common. A round-up of
+several stories is a bridge, too: where a part has company that its container does not know, it is
+weighed like any other item.
+
+Editors' decisions are hard constraints (must-link and cannot-link of Wagstaff & al. 2001, "Constrained
+K-means Clustering with Background Knowledge"): no two groups merge that hold a pair which must be
+apart, and groups that hold a pair which must be together end as one, though they do not weigh in
+one another's means: who says that two items tell one story says so of their stories.
 """
 
 from __future__ import annotations
@@ -16,97 +23,66 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from align.records import Kind, Relation
+from align.records import Constraints, Kind, Relation
+from align.thresholds import Thresholds
 
-LINK = 0.35
-"""Least mean score across two groups that merge them, inclusive."""
-SURE = 0.8
-"""A relation with this score, or above, is not contested."""
 COPIES = (Kind.EXACT, Kind.NEAR)
 """Kinds that make two items one text."""
-MARGIN = 0.15
-"""How much a weaker relation must exceed its item's relation to another story."""
 
 
-def cluster_items(item_ids: Sequence[str], relations: Iterable[Relation], link: float = LINK) -> list[tuple[str, ...]]:
+def cluster_items(
+    item_ids: Sequence[str],
+    relations: Iterable[Relation],
+    thresholds: Thresholds = Thresholds(),  # noqa: B008 - frozen
+    constraints: Constraints = Constraints(),  # noqa: B008 - frozen
+) -> list[tuple[str, ...]]:
     """Groups of `item_ids` that tell one story, single items included.
 
     Only a relation whose kind joins brings groups together; the scores of related items count in the
-    mean, and related items that are not in `item_ids` contest. The result does not depend on the order of the items or relations: ties are broken by id.
-    Groups are sorted inside and among one another. Time is O(e log e) in the number e of relations,
-    but for items with very many of them.
+    mean, and related items that are not in `item_ids` contest. Relations count as they are: decay them
+    before (``thresholds.judged``). `constraints` come before any relation; items of theirs that are
+    not in `item_ids` are passed over. The result does not depend on the order of anything:
+    ties are broken by id. It depends on each connected part alone (connected by joining relations and
+    `together`), so parts can be clustered one at a time. Groups are sorted inside and among one another. Time is
+    O(e log e) in the number e of relations, but for items with very many of them.
     """
     relations = list(relations)
     known = set(item_ids)
-    joining = [found for found in _uncontested(relations) if found.a in known and found.b in known]
-    related = [found for found in relations if not found.kind.joins and found.a in known and found.b in known]
-    leader = _attach_excerpts(_copy_groups(item_ids, joining), joining)
+    joining = [found for found in _uncontested(relations, thresholds) if found.a in known and found.b in known]
+    bonds = _Bonds(known, constraints)
+    units = _Units(known, bonds)
+    units.merge_copies(joining)
+    units.merge_excerpts(joining)
+    related = (found for found in relations if not found.kind.joins and found.a in known and found.b in known)
+    _Groups(units, bonds, [*joining, *related]).agglomerate(thresholds.link)
     members: dict[str, list[str]] = defaultdict(list)
-    for item_id in sorted(item_ids):
-        members[leader[item_id]].append(item_id)
-    # totals[g][h]: sum of the scores between groups g and h, over the copies' best relation.
-    totals: dict[str, dict[str, float]] = defaultdict(dict)
-    linked: dict[str, set[str]] = defaultdict(set)
-    for found in [*joining, *related]:
-        left, right = leader[found.a], leader[found.b]
-        if left != right:
-            best = max(found.score, totals[left].get(right, 0.0))
-            totals[left][right] = totals[right][left] = best
-            if found.kind.joins:
-                linked[left].add(right)
-                linked[right].add(left)
-    size = dict.fromkeys(members, 1)
-    queue = [
-        (-score, left, right)
-        for left in totals
-        for right, score in totals[left].items()
-        if left < right and right in linked[left]
-    ]
-    heapq.heapify(queue)
-    while queue:
-        negative, left, right = heapq.heappop(queue)
-        if left not in size or right not in size:
-            continue
-        mean = totals[left][right] / (size[left] * size[right])
-        if mean != -negative:
-            continue  # an outdated entry: one side has grown since
-        if mean < link:
-            break
-        keep, gone = (left, right)
-        size[keep] += size.pop(gone)
-        members[keep] += members.pop(gone)
-        for other, total in totals.pop(gone).items():
-            totals[other].pop(gone, None)
-            if other != keep:
-                totals[keep][other] = totals[other][keep] = totals[keep].get(other, 0.0) + total
-        for other in linked.pop(gone, set()):
-            linked[other].discard(gone)
-            if other != keep:
-                linked[keep].add(other)
-                linked[other].add(keep)
-        for other in linked[keep]:
-            total = totals[keep][other]
-            pair = (keep, other) if keep < other else (other, keep)
-            heapq.heappush(queue, (-total / (size[keep] * size[other]), *pair))
-    return sorted(tuple(sorted(group)) for group in members.values())
+    for item_id in sorted(known):
+        members[bonds.find(item_id)].append(item_id)
+    return sorted(map(tuple, members.values()))
 
 
-def _uncontested(relations: list[Relation]) -> list[Relation]:
+def _uncontested(relations: list[Relation], thresholds: Thresholds) -> list[Relation]:
     """The joining relations, without a weak one whose item resembles an item of another story about as much.
 
     Two items are of another story, here, where no joining relation links them. Only weak relations
     contest one another: what a sure one says of the rest is left to the average.
     """
+
+    def is_weak(found: Relation) -> bool:
+        return found.score < thresholds.sure and found.kind not in COPIES and found.kind is not Kind.EXCERPT
+
     weak: dict[str, list[tuple[float, str]]] = defaultdict(list)
-    joined = {frozenset((found.a, found.b)) for found in relations if found.kind.joins}
-    for found in relations:
-        if _is_weak(found):
-            weak[found.a].append((found.score, found.b))
-            weak[found.b].append((found.score, found.a))
+    for found in filter(is_weak, relations):
+        weak[found.a].append((found.score, found.b))
+        weak[found.b].append((found.score, found.a))
+    joined = {(found.a, found.b) for found in relations if found.kind.joins} if weak else set()
 
     def contested(found: Relation) -> bool:
-        return _is_weak(found) and any(
-            rival != other and score > found.score - MARGIN and frozenset((rival, other)) not in joined
+        return is_weak(found) and any(
+            rival != other
+            and score > found.score - thresholds.margin
+            and (rival, other) not in joined
+            and (other, rival) not in joined
             for item_id in (found.a, found.b)
             for other in (found.other(item_id),)
             for score, rival in weak[item_id]
@@ -115,43 +91,163 @@ def _uncontested(relations: list[Relation]) -> list[Relation]:
     return [found for found in relations if found.kind.joins and not contested(found)]
 
 
-def _is_weak(found: Relation) -> bool:
-    return found.score < SURE and found.kind not in COPIES and found.kind is not Kind.EXCERPT
+class _Partition:
+    """Disjoint sets of ids, each of which goes by its least id."""
+
+    def __init__(self, ids: set[str]) -> None:
+        self.leader = {one: one for one in ids}
+
+    def find(self, one: str) -> str:
+        """What the set of `one` goes by."""
+        leader = self.leader
+        while leader[one] != one:
+            leader[one] = one = leader[leader[one]]
+        return one
+
+    def merge(self, left: str, right: str) -> tuple[str, str]:
+        """Make two sets one; returns what it goes by, and what one of them went by before."""
+        keep, gone = sorted((self.find(left), self.find(right)))
+        self.leader[gone] = keep
+        return keep, gone
 
 
-def _copy_groups(item_ids: Sequence[str], relations: Iterable[Relation]) -> dict[str, str]:
-    """item → the least id among its copies, edited ones included: who printed whose text is no matter of degree."""
-    leader = {item_id: item_id for item_id in item_ids}
+class _Bonds(_Partition):
+    """Who is bound to be in one cluster: by decision at first, then by all that is merged.
 
-    def find(item_id: str) -> str:
-        while leader[item_id] != item_id:
-            leader[item_id] = item_id = leader[leader[item_id]]
-        return item_id
+    `enemies` are, for each set, the sets that it must not come together with.
+    """
 
-    for found in relations:
-        if found.kind in COPIES:
-            left, right = sorted((find(found.a), find(found.b)))
-            leader[right] = left
-    return {item_id: find(item_id) for item_id in item_ids}
+    def __init__(self, item_ids: set[str], constraints: Constraints) -> None:
+        super().__init__(item_ids)
+        self.enemies: dict[str, set[str]] = defaultdict(set)
+        for group in constraints.together:
+            inside = sorted(item_ids.intersection(group))
+            for item_id in inside[1:]:
+                super().merge(inside[0], item_id)
+        for pair in constraints.apart:
+            if item_ids.issuperset(pair):
+                left, right = map(self.find, pair)
+                if left != right:
+                    self.enemies[left].add(right)
+                    self.enemies[right].add(left)
+
+    def permit(self, left: str, right: str) -> bool:
+        """Whether two items may be in one cluster."""
+        return not self.enemies or self.find(right) not in self.enemies.get(self.find(left), ())
+
+    def merge(self, left: str, right: str) -> tuple[str, str]:
+        keep, gone = super().merge(left, right)
+        if keep != gone:
+            for other in self.enemies.pop(gone, set()):
+                self.enemies[other].discard(gone)
+                self.enemies[other].add(keep)
+                self.enemies[keep].add(other)
+        return keep, gone
 
 
-def _attach_excerpts(leader: dict[str, str], relations: Iterable[Relation]) -> dict[str, str]:
-    """`leader`, with each excerpt led by the leader of its best container, which is no excerpt of it in turn."""
-    best: dict[str, tuple[float, str]] = {}
-    for found in relations:
-        if found.kind is Kind.EXCERPT:
+class _Units(_Partition):
+    """What counts as one item: copies, and excerpts with what holds them."""
+
+    def __init__(self, item_ids: set[str], bonds: _Bonds) -> None:
+        super().__init__(item_ids)
+        self.bonds = bonds
+
+    def _merge_permitted(self, left: str, right: str) -> None:
+        if self.find(left) != self.find(right) and self.bonds.permit(left, right):
+            self.merge(left, right)
+            self.bonds.merge(left, right)
+
+    def merge_copies(self, joining: Iterable[Relation]) -> None:
+        """Copies, edited ones included: who printed whose text is no matter of degree."""
+        copies = [found for found in joining if found.kind in COPIES]
+        if self.bonds.enemies:  # else the order is the same to the result
+            copies.sort(key=_strongest_first)
+        for found in copies:
+            self._merge_permitted(found.a, found.b)
+
+    def merge_excerpts(self, joining: Iterable[Relation]) -> None:
+        """Each excerpt with its best container."""
+        excerpts = [found for found in joining if found.kind is Kind.EXCERPT]
+        alike: dict[str, dict[str, float]] = {name: {} for found in excerpts for name in (found.a, found.b)}
+        for found in joining if excerpts else ():
+            for here, other in ((found.a, found.b), (found.b, found.a)):
+                if here in alike:
+                    alike[here][other] = found.score
+        best: dict[str, tuple[float, str]] = {}
+        for found in excerpts:
             part = str(found.evidence["contained"])
             whole = found.other(part)
-            if leader[part] != leader[whole]:
-                candidate = (-found.score, leader[whole])
-                best[leader[part]] = min(best.get(leader[part], candidate), candidate)
+            if not self._has_company(part, whole, alike):
+                candidate = (-found.score, self.find(whole))
+                part = self.find(part)
+                if part != candidate[1] and self.bonds.permit(part, candidate[1]):
+                    best[part] = min(best.get(part, candidate), candidate)
+        for _, part, whole in sorted((score, part, whole) for part, (score, whole) in best.items()):
+            self._merge_permitted(part, whole)
 
-    def follow(item_id: str) -> str:
-        passed = {item_id}
-        while item_id in best and best[item_id][1] not in passed:
-            item_id = best[item_id][1]
-            passed.add(item_id)
-        # Copies that hold one another's text form a ring: its least id leads.
-        return min(passed & best.keys()) if item_id in best else item_id
+    def _has_company(self, part: str, whole: str, alike: dict[str, dict[str, float]]) -> bool:
+        """Whether some other text is twice as much like the part as like the whole, or more."""
+        return any(
+            2 * alike[whole].get(other, 0.0) <= score and self.find(other) not in (self.find(part), self.find(whole))
+            for other, score in alike[part].items()
+        )
 
-    return {item_id: follow(found) for item_id, found in leader.items()}
+
+def _strongest_first(found: Relation) -> tuple[float, str, str]:
+    return -found.score, found.a, found.b
+
+
+class _Groups:
+    """Groups of units, the sums of the scores between them, and which of them a joining relation links."""
+
+    def __init__(self, units: _Units, bonds: _Bonds, relations: Iterable[Relation]) -> None:
+        self.bonds = bonds
+        self.size = {item_id: 1 for item_id in units.leader if units.find(item_id) == item_id}
+        # totals[g][h]: sum of the scores between groups g and h, at first the best relation of two units
+        self.totals: dict[str, dict[str, float]] = defaultdict(dict)
+        self.linked: dict[str, set[str]] = defaultdict(set)
+        for found in relations:
+            left, right = units.find(found.a), units.find(found.b)
+            if left != right:
+                if found.score >= self.totals[left].get(right, 0.0):
+                    self.totals[left][right] = self.totals[right][left] = found.score
+                if found.kind.joins:
+                    self.linked[left].add(right)
+                    self.linked[right].add(left)
+
+    def agglomerate(self, link: float) -> None:
+        """Merge the two groups with the highest mean score, as long as it is at least `link`."""
+        queue = [
+            (-self.totals[left][right], left, right)
+            for left, others in self.linked.items()
+            for right in others
+            if left < right and self.totals[left][right] >= link
+        ]
+        heapq.heapify(queue)
+        while queue:
+            negative, left, right = heapq.heappop(queue)
+            # An entry is outdated where one side is no more or has grown since.
+            if left not in self.size or right not in self.size or self._mean(left, right) != -negative:
+                continue
+            if not self.bonds.permit(left, right):
+                continue
+            self.bonds.merge(left, right)
+            self._merge(left, right)
+            for other in self.linked[left]:
+                if (mean := self._mean(left, other)) >= link:
+                    heapq.heappush(queue, (-mean, min(left, other), max(left, other)))
+
+    def _mean(self, left: str, right: str) -> float:
+        return self.totals[left][right] / (self.size[left] * self.size[right])
+
+    def _merge(self, keep: str, gone: str) -> None:
+        self.size[keep] += self.size.pop(gone)
+        for other, total in self.totals.pop(gone).items():
+            del self.totals[other][gone]
+            if other != keep:
+                self.totals[keep][other] = self.totals[other][keep] = self.totals[keep].get(other, 0.0) + total
+        for other in self.linked.pop(gone):
+            self.linked[other].discard(gone)
+            if other != keep:
+                self.linked[keep].add(other)
+                self.linked[other].add(keep)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from align.clustering import cluster_items
+from align.decisions import constraints, decisions
 from align.errors import InputError
 from align.language import identify_language
-from align.records import Document, Form, Item, Variant
+from align.records import Document, Form, Item, Relation, Variant
+from align.regrouping import stored_thresholds
 from align.segmenting import segment, segment_texts
+from align.store import Store
+from align.thresholds import judged
+from align.variants import variants_of
 
 DRAFT = "draft"
 
@@ -47,3 +54,26 @@ def draft_item(text: str, title: str = "", published: str | None = None) -> Item
     return Item(
         DRAFT, DRAFT, lang, confidence, title, body, None, None, published, found.start, found.end, found.paragraphs
     )
+
+
+def matches_of(store: Store, draft: Item, relations: Sequence[Relation]) -> list[Match]:
+    """The items of the clusters that the draft would join by its `relations`, best first."""
+    thresholds = stored_thresholds(store)
+    partners = {found.other(DRAFT): store.item(found.other(DRAFT)) for found in relations}
+    published = {DRAFT: draft.published} | {name: item.published for name, item in partners.items() if item}
+    judged_relations = list(judged(relations, published, thresholds))
+    clusters = {store.cluster_of(found.other(DRAFT)) for found in judged_relations if found.kind.joins} - {None}
+    mates = {item.id: item for name in clusters for item in store.cluster_items(name or "")}
+    between = {(found.a, found.b): found for item_id in mates for found in store.edges_of(item_id)}
+    dates = store.published(sorted({item_id for pair in between for item_id in pair}))
+    groups = cluster_items(
+        sorted({DRAFT, *mates}),
+        [*judged_relations, *judged(between.values(), dates, thresholds)],
+        thresholds,
+        constraints(decisions(store)),
+    )
+    story = next(group for group in groups if DRAFT in group)
+    variants = variants_of(
+        store, draft, [mates[item_id] for item_id in story if item_id != DRAFT], relations, thresholds
+    )
+    return [Match(variant, store.cluster_of(variant.item.id) or "") for variant in variants]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from align.boilerplate import put_sentences
+from align.decisions import decided_translations
+from align.digests import digest_of, fields_digest
 from align.embedding import Encoder
 from align.furniture import comparable
+from align.history import now, record_change
+from align.identity import address_of, alike, find_stored, find_unchanged, sender_of
 from align.language import identify_language
-from align.records import Document, Form, Item, Rejection
+from align.records import Document, Form, Item, Kind, Rejection
 from align.segmenting import Segment, lines_of, segment, segment_texts
 from align.store import Store
 from align.vectors import vectorise
@@ -42,95 +45,95 @@ class IngestReport:
     outcomes: list[Outcome] = field(default_factory=list)
 
 
-def digest_of(*parts: object) -> str:
-    """20 hex digits of the parts, the same on every machine."""
-    return hashlib.blake2b(json.dumps(parts, ensure_ascii=False).encode(), digest_size=10).hexdigest()
-
-
-def fields_digest(document: Document) -> str:
-    """A digest of everything that a document says, without where it was read from."""
-    return digest_of(
-        document.form.value,
-        document.text,
-        document.title,
-        document.lang,
-        document.source,
-        document.url,
-        document.published,
-    )
-
-
 class Intake:
-    """Puts documents into a store as items with vectors. Called inside ``store.writing()``."""
+    """Puts the documents of one reading into a store, as items with vectors. Called inside ``store.writing()``."""
 
     def __init__(self, store: Store, encoder: Encoder) -> None:
         self.store = store
         self.encoder = encoder
+        self.claimed: set[int] = set()
 
-    def put_batch(self, batch: Sequence[Document | Rejection], report: IngestReport) -> set[str]:
-        """Store one batch; returns the items whose clusters must be worked out again though they are gone or unchanged."""
-        fresh: list[tuple[Document, str, int | None]] = []
+    def put_batch(self, batch: Sequence[Document | Rejection], report: IngestReport) -> None:
+        """Store one batch. Items whose relations or clusters are to be worked out again are noted in the store."""
+        fresh: list[Document] = []
         for entry in batch:
             if isinstance(entry, Rejection):
                 self._reject(entry, report)
                 continue
             report.documents += 1
-            digest = fields_digest(entry)
-            stored = self.store.find_document(entry, digest)
-            if stored is not None and stored.digest == digest:
+            stored = find_unchanged(self.store, entry)
+            if stored is not None:
+                self.claimed.add(stored.number)
                 known = self.store.items_of_document(stored.number)
                 report.items += len(known)
                 report.unchanged += len(known)
                 report.outcomes.append(Outcome(entry.name, tuple(item.id for item in known), "unchanged"))
             else:
-                fresh.append((entry, digest, stored.number if stored else None))
-        seen_in = self._count_lines([document for document, _, _ in fresh])
-        stale: set[str] = set()
+                fresh.append(entry)
+        seen_in = self._count_lines(fresh)
         waiting: list[tuple[int, Item]] = []
-        for document, digest, _ in fresh:
-            segments = segment(document, seen_in)
-            if not segments:
+        for document in fresh:
+            if segments := segment(document, seen_in):
+                waiting += self._put_document(document, segments, report)
+            else:
                 report.documents -= 1
-                self._reject(
-                    Rejection(
-                        document.path,
-                        document.line,
-                        "holds no story text: every line is page furniture, or there is none",
-                    ),
-                    report,
-                    document.name,
-                )
-                continue
-            # Looked up again: an earlier row of this batch may hold the same id.
-            stored = self.store.find_document(document, digest)
-            before = {item.id: item for item in self.store.items_of_document(stored.number)} if stored else {}
-            number = self.store.put_document(document, digest, stored.number if stored else None)
-            items = self._items(document, segments, number)
-            gone = before.keys() - {item.id for item in items}
-            stale |= self.store.mates(gone)
-            self.store.delete_items(gone)
-            report.removed += len(gone)
-            changed = [item for item in items if before.get(item.id) != item]
-            for item in changed:
-                if item.id in before:
-                    stale |= self.store.mates([item.id])
-                    self.store.drop_relations(item.id)
-                waiting.append((self.store.put_item(item, number), item))
-            n_updated = sum(item.id in before for item in changed)
-            report.items += len(items)
-            report.added += len(changed) - n_updated
-            report.updated += n_updated
-            report.unchanged += len(items) - len(changed)
-            status = "unchanged" if not changed and not gone else "updated" if before else "added"
-            report.outcomes.append(Outcome(document.name, tuple(item.id for item in items), status))
+                reason = "holds no story text: every line is page furniture, or there is none"
+                self._reject(Rejection(document.path, document.line, reason), report, document.name)
         if waiting:
             # A later row of the batch wins, and may have taken an earlier one's items away.
             latest = {number: item for number, item in waiting if self.store.owner_of(item.id) is not None}
-            for (number, _), vectors in zip(
+            for (number, item), vectors in zip(
                 latest.items(), vectorise(list(latest.values()), self.encoder), strict=True
             ):
                 self.store.put_vectors(number, vectors)
-        return stale
+                put_sentences(self.store, item, vectors.sentence_spans)
+
+    def _put_document(
+        self, document: Document, segments: Sequence[Segment], report: IngestReport
+    ) -> list[tuple[int, Item]]:
+        """Store a document that is new or has changed; returns (number, item) of what needs vectors."""
+        stored = find_stored(self.store, document, self.claimed)
+        known = stored.number if stored else None
+        before = {item.id: item for item in self.store.items_of_document(known)} if known else {}
+        number = self.store.put_document(document, fields_digest(document), sender_of(document), known)
+        self.claimed.add(number)
+        items = self._items(document, segments, number, before)
+        gone = before.keys() - {item.id for item in items}
+        self.store.delete_items(gone)
+        changed = [item for item in items if before.get(item.id) != item]
+        waiting = []
+        for item in changed:
+            old = before.get(item.id)
+            if old is not None and _same_content(old, item):
+                self.store.put_item_head(item)
+                continue
+            if old is not None:
+                self._revise(old, item)
+            waiting.append((self.store.put_item(item, number, now()), item))
+        n_updated = sum(item.id in before for item in changed)
+        report.removed += len(gone)
+        report.items += len(items)
+        report.added += len(changed) - n_updated
+        report.updated += n_updated
+        report.unchanged += len(items) - len(changed)
+        status = "unchanged" if not changed and not gone else "updated" if before else "added"
+        report.outcomes.append(Outcome(document.name, tuple(item.id for item in items), status))
+        return waiting
+
+    def _revise(self, old: Item, new: Item) -> None:
+        """Make way for another text of an item: the old one is kept, and its translations are out of date."""
+        if (old.title, old.text) != (new.title, new.text):
+            self.store.keep_revision(old.id)
+            self.store.outdate(self._translations(old.id), old.id)
+            if cluster := self.store.cluster_of(old.id):
+                record_change(self.store, cluster, "revised", "ingest", [old.id])
+        self.store.drop_relations(old.id)
+
+    def _translations(self, item_id: str) -> set[str]:
+        """The items that translate an item, by relation or decision; it has caught up with those it was behind."""
+        behind = self.store.catch_up(item_id)
+        related = {found.other(item_id) for found in self.store.edges_of(item_id) if found.kind is Kind.TRANSLATION}
+        return (related | decided_translations(self.store, item_id)) - behind
 
     @staticmethod
     def _reject(rejection: Rejection, report: IngestReport, name: str | None = None) -> None:
@@ -149,27 +152,47 @@ class Intake:
         # count_lines has just added this batch to what the store knows; a page is not its own witness.
         return Counter({line: self.store.lines_seen([digest_of(line)]).get(digest_of(line), 1) - 1 for line in count})
 
-    def _items(self, document: Document, segments: Sequence[Segment], number: int) -> list[Item]:
+    def _items(
+        self, document: Document, segments: Sequence[Segment], number: int, before: Mapping[str, Item]
+    ) -> list[Item]:
+        texts = segment_texts(document, segments)
+        ids = self._item_ids(document, texts, number, before)
         items = []
-        taken: set[str] = set()
-        for found, (title, text) in zip(segments, segment_texts(document, segments), strict=True):
+        for found, (title, text), item_id in zip(segments, texts, ids, strict=True):
             lang, confidence = identify_language(f"{title}\n{text}" if title else text)
             if document.lang and document.form is Form.ARTICLE and _agrees(document.lang, lang, confidence):
-                lang = (
-                    document.lang.split("-")[0].lower()
-                    if document.lang.split("-")[0].lower() in ("en", "ja", "de", "it")
-                    else document.lang
-                )
-                confidence = 1.0
-            item_id = self._item_id(document, title, text, number, taken)
-            taken.add(item_id)
+                short = document.lang.split("-")[0].lower()
+                lang, confidence = short if short in ("en", "ja", "de", "it") else document.lang, 1.0
+            old = before.get(item_id)
+            # Tracking parameters make no other address: what was stored first stays.
+            url = old.url if old and old.url and address_of(old.url) == address_of(document.url) else document.url
             items.append(
-                Item(item_id, document.external_id or document.name, lang, confidence, title, text, document.source, document.url, document.published,
+                Item(item_id, document.external_id or document.name, lang, confidence, title, text, document.source, url, document.published,
                      found.start, found.end, found.paragraphs)
             )  # fmt: skip
         return items
 
-    def _item_id(self, document: Document, title: str, text: str, number: int, taken: set[str]) -> str:
+    def _item_ids(
+        self, document: Document, texts: Sequence[tuple[str, str]], number: int, before: Mapping[str, Item]
+    ) -> list[str]:
+        """The ids of a document's items: those they had `before`, as far as they are the same items or revisions of them."""
+        if document.form is Form.ARTICLE and len(texts) == len(before) == 1:
+            return list(before)
+        taken: set[str] = set()
+        ids = []
+        for title, text in texts:
+            ids.append(self._new_id(document, title, text, number, taken))
+            taken.add(ids[-1])
+        left = {item_id: item for item_id, item in before.items() if item_id not in taken}
+        for place, (_, text) in enumerate(texts):
+            if ids[place] not in before:
+                revised = next((item_id for item_id, item in left.items() if alike(item.text, text)), None)
+                if revised is not None:
+                    ids[place] = revised
+                    del left[revised]
+        return ids
+
+    def _new_id(self, document: Document, title: str, text: str, number: int, taken: set[str]) -> str:
         """From the external id; or from the document's name and the text, so that a page read again keeps its items' ids."""
         seed = (
             ("external", document.external_id)
@@ -181,6 +204,11 @@ class Intake:
             if item_id not in taken and self.store.owner_of(item_id) in (None, number):
                 return item_id
         raise AssertionError("itertools.count() ends nowhere")
+
+
+def _same_content(old: Item, new: Item) -> bool:
+    """Whether nothing has changed that vectors and relations are made from."""
+    return (old.title, old.text, old.lang, old.published) == (new.title, new.text, new.lang, new.published)
 
 
 def _agrees(declared: str, detected: str, confidence: float) -> bool:

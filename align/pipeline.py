@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import itertools
 import logging
-import threading
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from align.clustering import cluster_items
-from align.drafts import DRAFT, Checked, Match, draft_item
+from align.archive import Archive
+from align.boilerplate import shared_sentences, update_boilerplate, without_boilerplate
+from align.drafts import Checked, Match, draft_item, matches_of
 from align.embedding import SHIPPED_MODEL, Encoder, StaticEncoder, load_encoder
-from align.errors import ModelMismatchError, NotFoundError
+from align.errors import ModelMismatchError
 from align.index import NeighbourIndex
 from align.ingesting import IngestReport, Intake
-from align.naming import name_clusters
 from align.reading import read
-from align.records import Cluster, Document, Item, ItemVectors, Rejection, Relation, Variant, Vectors
+from align.records import Document, Item, ItemVectors, Rejection, Relation, Vectors
+from align.regrouping import regroup
 from align.relations import CANDIDATE_FLOOR, Described, describe, load_verifier, relate
 from align.segmenting import SEGMENTER
-from align.store import Store
-from align.variants import variants_of
 from align.vectors import vectorise
 
 BATCH_DOCUMENTS = 128
@@ -35,11 +32,10 @@ log = logging.getLogger("samestory")
 Progress = Callable[[str], None]
 
 
-class Pipeline:
+class Pipeline(Archive):
     """One index folder with one model: everything the commands and the service do.
 
-    Reading needs no model; the encoder is loaded when a text has to be embedded. Safe to use from
-    several threads: reads see the last committed state while one thread writes.
+    What needs no model is an ``Archive``; the encoder is loaded when a text has to be embedded.
     """
 
     def __init__(self, folder: Path, model: Encoder | str | None = None) -> None:
@@ -48,13 +44,11 @@ class Pipeline:
         `model` is an encoder, a name or path, or None for the index's own (the shipped one where the
         index is new). Raises ModelMismatchError if the index was made by another model.
         """
-        self.folder = folder
-        self.store = Store(folder)
+        super().__init__(folder)
         self._given = model
         self._encoder: Encoder | None = None
         self._tokens: StaticEncoder | None = None
-        self._index: tuple[NeighbourIndex, int] | None = None
-        self._lock = threading.RLock()
+        self._index: tuple[NeighbourIndex, int, str] | None = None
         try:
             if model is not None and self.store.setting("model") is not None:
                 self.encoder  # noqa: B018 - opens the model, which refuses another than the index's
@@ -62,30 +56,21 @@ class Pipeline:
             self.store.close()
             raise
 
-    def __enter__(self) -> Pipeline:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the database."""
-        self.store.close()
-
     # the model
 
     @property
     def encoder(self) -> Encoder:
-        """The model, loaded on first use. Raises ModelMismatchError where the index belongs to another."""
+        """The model, loaded on first use, and again when the index has switched to another (``samestory reembed``).
+
+        Raises ModelMismatchError where the index belongs to another model than the one asked for.
+        """
         with self._lock:
+            fingerprint = self.store.setting("model_fingerprint")
+            if self._encoder is not None and fingerprint not in (None, self._encoder.fingerprint):
+                self._encoder = self._tokens = self._given = None
             if self._encoder is None:
-                recorded = self.store.setting("model")
-                given = self._given
-                encoder = (
-                    load_encoder(given if given is not None else recorded)
-                    if given is None or isinstance(given, str)
-                    else given
-                )
+                given = self._given if self._given is not None else self.store.setting("model")
+                encoder = load_encoder(given) if given is None or isinstance(given, str) else given
                 self._refuse_mismatch(encoder)
                 self._encoder = encoder
             return self._encoder
@@ -146,17 +131,33 @@ class Pipeline:
         ingest works out the relations that are missing.
         """
         report = IngestReport()
-        stale: set[str] = set()
         with self._lock:
+            intake: Intake | None = None
             for batch in _batched(documents, BATCH_DOCUMENTS):
                 with self.store.writing():
                     self._record_model()
-                    stale |= Intake(self.store, self.encoder).put_batch(batch, report)
+                    intake = intake or Intake(self.store, self.encoder)
+                    intake.put_batch(batch, report)
                     self.store.finish_generation()
                 if progress:
                     progress(f"{report.documents} documents, {report.items} items read")
-            self._relate_and_cluster(stale, progress)
+            self.catch_up(progress)
         return report
+
+    def catch_up(self, progress: Progress | None = None) -> None:
+        """Work out the relations and clusters that wait: of what was just stored, or left by a killed process."""
+        with self._lock:
+            if self.store.setting("dimension") is not None:
+                with self.store.writing():
+                    update_boilerplate(self.store, int(self.store.setting("dimension") or 0))
+            self._relate_and_cluster(self.store.touched(), progress)
+
+    def delete(self, reference: str) -> Item:
+        """Delete an item; its story's other items stay, and what counts in them is worked out again. Raises NotFoundError."""
+        item = super().delete(reference)
+        if self.store.left_sentences():
+            self.catch_up()
+        return item
 
     # vectors → neighbours → relations → clusters
 
@@ -164,16 +165,14 @@ class Pipeline:
         """The neighbour index of the store's current vectors: from memory or disk, brought up to date, or built anew."""
         with self._lock:
             generation = self.store.generation()
-            if self._index is None:
-                stamp = f"{self.store.setting('database')}:{self.store.setting('model_fingerprint')}"
+            stamp = f"{self.store.setting('database')}:{self.store.setting('model_fingerprint')}"
+            if self._index is None or self._index[2] != stamp:
                 dimension = int(self.store.setting("dimension") or self.encoder.dimension)
-                self._index = NeighbourIndex.load(self.folder, dimension, stamp, generation) or (
-                    NeighbourIndex(dimension),
-                    0,
-                )
-                behind = generation - self._index[1]
+                loaded = NeighbourIndex.load(self.folder, dimension, stamp, generation)
+                index, known = loaded or (NeighbourIndex(dimension), 0)
+                self._index = (index, known, stamp)
                 self._catch_up(generation)
-                if behind:
+                if generation != known:
                     self._save_index(stamp, generation)
             elif self._index[1] != generation:
                 self._catch_up(generation)
@@ -182,11 +181,11 @@ class Pipeline:
     def _catch_up(self, generation: int) -> None:
         """Bring the index in memory from its generation to `generation`."""
         if self._index is not None and self._index[1] != generation:
-            index, known = self._index
+            index, known, stamp = self._index
             owners, views = self.store.views_since(known, index.dimension)
             index.remove([*self.store.gone_since(known), *owners])
             index.add(owners, views)
-            self._index = (index, generation)
+            self._index = (index, generation, stamp)
 
     def _save_index(self, stamp: str, generation: int) -> None:
         try:
@@ -202,8 +201,10 @@ class Pipeline:
             self.index().neighbours(self.encoder.encode(["warm"]), 1.0)
 
     def _described(self, numbered: Sequence[tuple[int, Item]]) -> list[Described]:
+        shared = shared_sentences(self.store)
         vectors = [self.store.vectors(number, self.encoder.dimension) for number, _ in numbered]
-        return describe([item for _, item in numbered], vectors, self.tokens)
+        stripped = [without_boilerplate(item, own, shared) for (_, item), own in zip(numbered, vectors, strict=True)]
+        return describe([item for item, _ in stripped], [own for _, own in stripped], self.tokens)
 
     def _relate_and_cluster(self, stale: set[str], progress: Progress | None) -> None:
         """Relations of every item that has none worked out, then the clusters they touch."""
@@ -215,7 +216,8 @@ class Pipeline:
             part = waiting[start : start + RELATE_BATCH]
             found: list[Relation] = []
             described = self._described(part)
-            own_views = [entry.vectors.views for entry in described]
+            # Neighbours are proposed by whole texts, whatever counts in them.
+            own_views = [self.store.vectors(number, self.encoder.dimension).views for number, _ in part]
             proposals = self._proposals(own_views)
             known.update({number: entry for (number, _), entry in zip(part, described, strict=True)})
             missing = {other for proposed in proposals for other in proposed} - known.keys()
@@ -247,88 +249,11 @@ class Pipeline:
         answers = iter(self.index().neighbours(np.stack(rows), CANDIDATE_FLOOR))
         return [set().union(*(next(answers) for _ in own)) for own in views]
 
-    def _recluster(self, touched: set[str]) -> None:
-        """Work out the clusters of every item that joining relations connect to a touched one."""
-        reach: set[str] = set()
-        relations: dict[tuple[str, str], Relation] = {}
-        queue = sorted(touched | self.store.mates(touched))
-        while queue:
-            item_id = queue.pop()
-            if item_id in reach or self.store.owner_of(item_id) is None:
-                continue
-            reach.add(item_id)
-            for found in self.store.relations_of(item_id):
-                relations[found.a, found.b] = found
-                if found.kind.joins:
-                    queue.append(found.other(item_id))
-        groups = cluster_items(sorted(reach), relations.values())
+    def _recluster(self, touched: set[str], why: str = "ingest") -> None:
+        """Work out the clusters that touched items, and those noted in the store, may change."""
         with self.store.writing():
-            self.store.set_clusters(name_clusters(self.store, groups))
-
-    # clusters → variants, and other reading
-
-    def find(self, reference: str) -> Item:
-        """The item with this id, external id, or document name that holds one item. Raises NotFoundError."""
-        item = self.store.item(reference)
-        if item is not None:
-            return item
-        held = self.store.items_by_document_name(reference)
-        if len(held) == 1:
-            return held[0]
-        if held:
-            raise NotFoundError(
-                f"{reference!r} holds {len(held)} items; name one of them: {', '.join(item.id for item in held[:10])}"
-            )
-        raise NotFoundError(f"no item {reference!r} in {self.folder}; `samestory items` lists them")
-
-    def variants(self, reference: str, langs: Sequence[str] = ()) -> tuple[Item, str, list[Variant]]:
-        """The item, its cluster's id, and the cluster's other members, best first; only `langs` where given.
-
-        Raises NotFoundError if there is no such item.
-        """
-        with self.store.reading():
-            item = self.find(reference)
-            cluster = self.store.cluster_of(item.id) or ""
-            mates = [mate for mate in self.store.cluster_items(cluster) if mate.id != item.id] if cluster else []
-            direct = {found.other(item.id): found for found in self.store.relations_of(item.id)}
-            variants = variants_of(self.store, item.id, mates, direct)
-        return item, cluster, [variant for variant in variants if not langs or variant.item.lang in langs]
-
-    def clusters(self) -> list[Cluster]:
-        """Every cluster, single items included, in order of their first items' arrival."""
-        members: dict[str, list[str]] = defaultdict(list)
-        with self.store.reading():
-            names = self.store.cluster_ids()
-            for name in names:
-                members[name] = [item.id for item in self.store.cluster_items(name)]
-        return [Cluster(name, tuple(members[name])) for name in names]
-
-    def cluster(self, cluster_id: str) -> Cluster:
-        """Raises NotFoundError if there is no such cluster."""
-        items = self.store.cluster_items(cluster_id)
-        if not items:
-            raise NotFoundError(f"no cluster {cluster_id!r} in {self.folder}; `samestory clusters` lists them")
-        return Cluster(cluster_id, tuple(item.id for item in items))
-
-    def members(self, cluster: Cluster) -> list[Item]:
-        """The items of a cluster, in its order."""
-        return [item for item in map(self.store.item, cluster.item_ids) if item is not None]
-
-    def items(self) -> Iterator[Item]:
-        """Every item in order of arrival."""
-        return (item for _, item in self.store.items())
-
-    def delete(self, reference: str) -> Item:
-        """Delete an item; its story's other items stay. Raises NotFoundError."""
-        with self._lock:
-            item = self.find(reference)
-            with self.store.writing():
-                stale = self.store.mates([item.id]) - {item.id}
-                self.store.delete_items([item.id])
-                self.store.finish_generation()
-            if stale:
-                self._recluster(stale)
-        return item
+            self.store.touch(touched)
+            regroup(self.store, why)
 
     # drafts
 
@@ -339,27 +264,18 @@ class Pipeline:
         item of a cluster that the draft would join. Raises InputError for a text without a word.
         """
         item = draft_item(text, title, published)
-        if self.store.count_items() == 0:
-            return Checked(item, ())
-        vectors = vectorise([item], self.encoder)
-        return Checked(item, tuple(self._matches(item, vectors[0])))
+        with self.store.reading():
+            if self.store.count_items() == 0:
+                return Checked(item, ())
+            [vectors] = vectorise([item], self.encoder)
+            return Checked(item, tuple(self._matches(item, vectors)))
 
     def _matches(self, draft: Item, vectors: ItemVectors) -> Iterator[Match]:
-        entry = describe([draft], [vectors], self.tokens)[0]
-        with self.store.reading():
-            found = self.store.items_by_number(sorted(self._proposals([vectors.views])[0]))
-            relations = [relate(entry, other, load_verifier()) for other in self._described(list(found.items()))]
-            known_to_draft = {relation.other(DRAFT): relation for relation in relations if relation is not None}
-            direct = {other: relation for other, relation in known_to_draft.items() if relation.kind.joins}
-            clusters = {name for name in map(self.store.cluster_of, direct) if name}
-            mates = [item for name in clusters for item in self.store.cluster_items(name)]
-            near = {DRAFT} | {mate.id for mate in mates}
-            between = {(known.a, known.b): known for mate in mates for known in self.store.relations_of(mate.id)}
-            groups = cluster_items(sorted(near), [*known_to_draft.values(), *between.values()])
-            story = next(group for group in groups if DRAFT in group)
-            variants = variants_of(self.store, DRAFT, [mate for mate in mates if mate.id in story], direct)
-            cluster_of = {variant.item.id: self.store.cluster_of(variant.item.id) or "" for variant in variants}
-        yield from (Match(variant, cluster_of[variant.item.id]) for variant in variants)
+        stripped, own = without_boilerplate(draft, vectors, shared_sentences(self.store))
+        entry = describe([stripped], [own], self.tokens)[0]
+        found = self.store.items_by_number(sorted(self._proposals([vectors.views])[0]))
+        relations = [relate(entry, other, load_verifier()) for other in self._described(list(found.items()))]
+        yield from matches_of(self.store, draft, [relation for relation in relations if relation is not None])
 
 
 def _batched(entries: Iterable[Document | Rejection], size: int) -> Iterator[tuple[Document | Rejection, ...]]:

@@ -117,10 +117,87 @@ class Relation:
 
 @dataclass(frozen=True)
 class Cluster:
-    """The items that tell one story, in order of publication, then of arrival."""
+    """The items that tell one story, in order of arrival (``Archive.first_seen`` gives that of publication)."""
 
     id: str
     item_ids: tuple[str, ...]
+
+
+class DecisionKind(StrEnum):
+    """What an editor can decide about items."""
+
+    SAME_STORY = "same_story"  # the items tell one story
+    NOT_SAME_STORY = "not_same_story"  # no two of the items tell one story
+    SPLIT = "split"  # the items leave the rest of their cluster, together
+    TRANSLATION = "translation"  # the items tell one story, as translations of one another
+
+
+@dataclass(frozen=True)
+class Decision:
+    """An editor's correction: it holds until it is undone, whatever is read, related or set anew.
+
+    `at` and `undone_at` are ISO 8601 in UTC; `by` and `undone_by` are names. `rest` are, for a split, the
+    items that were left.
+    """
+
+    id: str
+    kind: DecisionKind
+    items: tuple[str, ...]
+    by: str
+    at: str
+    note: str = ""
+    undone_at: str | None = None
+    undone_by: str | None = None
+    rest: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Change:
+    """One row of the history of a cluster; `number` grows and is the cursor of the feed of changes.
+
+    `what` is created, grew, shrank, merged (`others` redirect to `cluster` from now on), split (`others`
+    are the clusters that `items` went to), gone (its last item was deleted) or revised (`items` have
+    another text). `why` is ingest, delete, model, settings, or ``decision d1`` or ``undo d1`` with the
+    decision's id.
+    """
+
+    number: int
+    at: str
+    cluster: str
+    what: str
+    why: str
+    items: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A text that an item has had since `at`; `number` counts from 1, the last one is the present text."""
+
+    item: str
+    number: int
+    at: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class QueuedPair:
+    """A pair that an editor should look at. `usefulness` is in [0, 1]: how open it is, and how much hangs on it."""
+
+    a: Item
+    b: Item
+    relation: Relation
+    usefulness: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What clusters must obey: every group of `together` in one cluster, no pair of `apart` in one."""
+
+    together: tuple[tuple[str, ...], ...] = ()
+    apart: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 from align.pipeline import Pipeline
 from align.records import Cluster, Item
 from align.shapes import LANGUAGES, cluster_shape, headline
+from align.stories import Story
 
 FORMATS = ("html", "md", "json", "csv", "parquet")
 COLUMNS = (
@@ -21,6 +22,9 @@ COLUMNS = (
     "cluster_items",
     "cluster_langs",
     "missing_langs",
+    "independent_sources",
+    "is_copy",
+    "represents_lang",
     "item",
     "document",
     "lang",
@@ -31,18 +35,23 @@ COLUMNS = (
     "published",
 )
 
-Story = tuple[Cluster, list[Item]]
+Entry = tuple[Cluster, list[Item], Story]
+"""A cluster, its items, and what is told of it as a story."""
 
 
-def write_report(pipeline: Pipeline, form: str) -> str | bytes:
+def write_report(pipeline: Pipeline, form: str, as_of: str | None = None) -> str | bytes:
     """The report over every cluster, the largest first; text, or bytes for parquet.
 
     CSV and Parquet hold one row an item, in the columns `COLUMNS`. JSON holds the clusters in the
-    shape of ``samestory clusters --json``, with counts. Raises ValueError for another format.
+    shape of ``samestory clusters --json``, with counts. `as_of` asks for the stories as they were at a time,
+    without what was deleted since. Raises ValueError for another format.
     """
-    stories = [(cluster, pipeline.members(cluster)) for cluster in pipeline.clusters()]
+    found = [
+        (cluster, pipeline.members(cluster, as_of), pipeline.story(cluster)) for cluster in pipeline.clusters(as_of)
+    ]
+    stories = [entry for entry in found if entry[1]]
     stories.sort(key=lambda story: (-len({item.lang for item in story[1]}), -len(story[1]), story[0].id))
-    writers: dict[str, Callable[[list[Story]], str | bytes]] = {
+    writers: dict[str, Callable[[list[Entry]], str | bytes]] = {
         "html": _html,
         "md": _markdown,
         "json": _json,
@@ -54,26 +63,26 @@ def write_report(pipeline: Pipeline, form: str) -> str | bytes:
     return writers[form](stories)
 
 
-def summary(stories: list[Story]) -> dict[str, Any]:
+def summary(stories: list[Entry]) -> dict[str, Any]:
     """Counts over the stories: items, clusters, items by language, clusters by number of languages."""
-    items = [item for _, members in stories for item in members]
+    items = [item for _, members, _ in stories for item in members]
     return {
         "items": len(items),
         "clusters": len(stories),
-        "clusters_in_several_languages": sum(len({item.lang for item in members}) > 1 for _, members in stories),
+        "clusters_in_several_languages": sum(len({item.lang for item in members}) > 1 for _, members, _ in stories),
         "items_by_lang": dict(Counter(item.lang for item in items).most_common()),
         "missing_by_lang": {
-            lang: sum(lang not in {item.lang for item in members} for _, members in stories) for lang in LANGUAGES
+            lang: sum(lang not in {item.lang for item in members} for _, members, _ in stories) for lang in LANGUAGES
         },
     }
 
 
-def _json(stories: list[Story]) -> str:
+def _json(stories: list[Entry]) -> str:
     return (
         json.dumps(
             {
                 "summary": summary(stories),
-                "clusters": [cluster_shape(cluster, members) for cluster, members in stories],
+                "clusters": [cluster_shape(cluster, members, story) for cluster, members, story in stories],
             },
             ensure_ascii=False,
             indent=1,
@@ -82,9 +91,9 @@ def _json(stories: list[Story]) -> str:
     )
 
 
-def _rows(stories: list[Story]) -> list[dict[str, Any]]:
+def _rows(stories: list[Entry]) -> list[dict[str, Any]]:
     rows = []
-    for cluster, members in stories:
+    for cluster, members, story in stories:
         shape = cluster_shape(cluster, members)
         for item in members:
             values = (
@@ -92,6 +101,9 @@ def _rows(stories: list[Story]) -> list[dict[str, Any]]:
                 len(members),
                 " ".join(shape["langs"]),
                 " ".join(shape["missing_langs"]),
+                len(story.sources.independent),
+                item.id in story.sources.copies,
+                story.representatives.get(item.lang) == item.id,
                 item.id,
                 item.document,
                 item.lang,
@@ -105,7 +117,7 @@ def _rows(stories: list[Story]) -> list[dict[str, Any]]:
     return rows
 
 
-def _csv(stories: list[Story]) -> str:
+def _csv(stories: list[Entry]) -> str:
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\r\n")
     writer.writeheader()
@@ -113,17 +125,23 @@ def _csv(stories: list[Story]) -> str:
     return out.getvalue()
 
 
-def _parquet(stories: list[Story]) -> bytes:
+def _parquet(stories: list[Entry]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema([(name, pa.int64() if name == "cluster_items" else pa.string()) for name in COLUMNS])
+    types = {
+        "cluster_items": pa.int64(),
+        "independent_sources": pa.int64(),
+        "is_copy": pa.bool_(),
+        "represents_lang": pa.bool_(),
+    }
+    schema = pa.schema([(name, types.get(name, pa.string())) for name in COLUMNS])
     out = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(_rows(stories), schema=schema), out)
     return out.getvalue()
 
 
-def _markdown(stories: list[Story]) -> str:
+def _markdown(stories: list[Entry]) -> str:
     def cell(text: str) -> str:
         return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("[", "\\[")
 
@@ -133,18 +151,19 @@ def _markdown(stories: list[Story]) -> str:
         "",
         f"{counts['items']} items in {counts['clusters']} stories, {counts['clusters_in_several_languages']} of them in several languages.",
         "",
-        "| story | languages | missing | items | first item |",
-        "|---|---|---|---|---|",
+        "| story | languages | missing | items | copies | independent sources | first |",
+        "|---|---|---|---|---|---|---|",
     ]
-    for cluster, members in stories:
+    for cluster, members, story in stories:
         shape = cluster_shape(cluster, members)
+        first = story.first_seen[0]
         lines.append(
-            f"| {cluster.id} | {' '.join(shape['langs'])} | {' '.join(shape['missing_langs'])} | {len(members)} | {cell(headline(members[0]))} |"
+            f"| {cluster.id} | {' '.join(shape['langs'])} | {' '.join(shape['missing_langs'])} | {len(members)} | {len(story.sources.copies)} | {len(story.sources.independent)} | {first.lang}: {cell(headline(first))} |"
         )
     return "\n".join(lines) + "\n"
 
 
-def _html(stories: list[Story]) -> str:
+def _html(stories: list[Entry]) -> str:
     import jinja2
 
     source = (resources.files("align") / "report.html").read_text(encoding="utf-8")

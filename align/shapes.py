@@ -7,7 +7,8 @@ from typing import Any
 
 from align.drafts import Checked
 from align.ingesting import IngestReport
-from align.records import Cluster, Item, Variant
+from align.records import Change, Cluster, Decision, Item, QueuedPair, Revision, Variant
+from align.stories import Story
 
 LANGUAGES = ("en", "ja", "de", "it")
 Json = dict[str, Any]
@@ -41,14 +42,57 @@ def variants_shape(item: Item, cluster: str, variants: Sequence[Variant]) -> Jso
     return {"item": item_shape(item), "cluster": cluster, "variants": [variant_shape(variant) for variant in variants]}
 
 
-def cluster_shape(cluster: Cluster, items: Sequence[Item]) -> Json:
-    """One cluster with the heads of its items; `missing_langs` are those of the four that none is in."""
+def cluster_shape(cluster: Cluster, items: Sequence[Item], story: Story | None = None) -> Json:
+    """One cluster with the heads of its items; `missing_langs` are those of the four that none is in.
+
+    With its `story`: who was first, what stands for it in each language, independent sources and copies.
+    """
     langs = sorted({item.lang for item in items})
-    return {
+    shape: Json = {
         "id": cluster.id,
         "items": [{"id": item.id, "lang": item.lang, "title": item.title, "source": item.source, "document": item.document} for item in items],
         "langs": langs,
         "missing_langs": [lang for lang in LANGUAGES if lang not in langs],
+    }  # fmt: skip
+    if story is not None:
+        shape["first_seen"] = [
+            {"id": item.id, "lang": item.lang, "source": item.source, "published": item.published}
+            for item in story.first_seen
+        ]
+        shape["representatives"] = dict(story.representatives)
+        shape["sources"] = {"independent": list(story.sources.independent), "copies": list(story.sources.copies)}
+    return shape
+
+
+def change_shape(change: Change) -> Json:
+    """One row of history."""
+    return {
+        "number": change.number, "at": change.at, "cluster": change.cluster, "what": change.what, "why": change.why,
+        "items": list(change.items), "others": list(change.others),
+    }  # fmt: skip
+
+
+def decision_shape(decision: Decision) -> Json:
+    """One correction."""
+    return {
+        "id": decision.id, "kind": decision.kind.value, "items": list(decision.items), "by": decision.by, "at": decision.at,
+        "note": decision.note, "undone_at": decision.undone_at, "undone_by": decision.undone_by,
+    }  # fmt: skip
+
+
+def queued_shape(pair: QueuedPair) -> Json:
+    """One pair to look at, with its relation as it counts."""
+    return {
+        "a": item_shape(pair.a), "b": item_shape(pair.b), "kind": pair.relation.kind.value, "score": pair.relation.score,
+        "evidence": pair.relation.evidence, "usefulness": pair.usefulness, "why": pair.why,
+    }  # fmt: skip
+
+
+def revision_shape(revision: Revision) -> Json:
+    """One text that an item has had."""
+    return {
+        "item": revision.item, "number": revision.number, "at": revision.at,
+        "title": revision.title, "text": revision.text,
     }  # fmt: skip
 
 

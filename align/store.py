@@ -11,87 +11,43 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from align.errors import IndexBusyError, InputError
-from align.records import Cluster, Document, Item, ItemVectors, Kind, Relation, Vectors
+from align.migrations import MIGRATIONS
+from align.records import Cluster, Document, Item, ItemVectors, Kind, Relation, Revision, Vectors
 
 DATABASE = "samestory.sqlite"
 BUSY_SECONDS = 30.0
-
-MIGRATIONS: tuple[str, ...] = (
-    # 1: the first schema
-    """
-    CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-    CREATE TABLE document (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        name TEXT NOT NULL, path TEXT NOT NULL, form TEXT NOT NULL, digest TEXT NOT NULL,
-        external_id TEXT UNIQUE, text TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX document_by_digest ON document (digest, name);
-    CREATE INDEX document_by_path ON document (path, name);
-    CREATE TABLE item (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        id TEXT NOT NULL UNIQUE,
-        document_number INTEGER NOT NULL REFERENCES document (number) ON DELETE CASCADE,
-        document TEXT NOT NULL, lang TEXT NOT NULL, lang_confidence REAL NOT NULL,
-        title TEXT NOT NULL, text TEXT NOT NULL,
-        source TEXT, url TEXT, published TEXT,
-        "start" INTEGER NOT NULL, "end" INTEGER NOT NULL, spans TEXT NOT NULL,
-        related INTEGER NOT NULL DEFAULT 0,
-        cluster TEXT
-    ) STRICT;
-    CREATE INDEX item_by_document ON item (document_number);
-    CREATE INDEX item_by_cluster ON item (cluster);
-    CREATE INDEX item_unrelated ON item (related) WHERE related = 0;
-    CREATE TABLE vectors (
-        item_number INTEGER PRIMARY KEY REFERENCES item (number) ON DELETE CASCADE,
-        generation INTEGER NOT NULL,
-        views BLOB NOT NULL, sentences BLOB NOT NULL, sentence_spans TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX vectors_by_generation ON vectors (generation);
-    CREATE TABLE vectors_gone (item_number INTEGER PRIMARY KEY, generation INTEGER NOT NULL) STRICT;
-    CREATE TABLE relation (
-        a TEXT NOT NULL REFERENCES item (id) ON DELETE CASCADE,
-        b TEXT NOT NULL REFERENCES item (id) ON DELETE CASCADE,
-        kind TEXT NOT NULL, score REAL NOT NULL, evidence TEXT NOT NULL,
-        PRIMARY KEY (a, b), CHECK (a < b)
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX relation_by_b ON relation (b);
-    CREATE TABLE page_line (line TEXT PRIMARY KEY, documents INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-    """,
-    # lists by date and by words
-    """
-    CREATE INDEX item_by_day ON item (coalesce(julianday(published), 0), number);
-    CREATE VIRTUAL TABLE item_words USING fts5 (title, text, content = 'item', content_rowid = 'number', tokenize = 'trigram');
-    CREATE TRIGGER item_words_put AFTER INSERT ON item BEGIN
-        INSERT INTO item_words (rowid, title, text) VALUES (new.number, new.title, new.text)|
-    END;
-    CREATE TRIGGER item_words_gone AFTER DELETE ON item BEGIN
-        INSERT INTO item_words (item_words, rowid, title, text) VALUES ('delete', old.number, old.title, old.text)|
-    END;
-    CREATE TRIGGER item_words_changed AFTER UPDATE OF title, text ON item BEGIN
-        INSERT INTO item_words (item_words, rowid, title, text) VALUES ('delete', old.number, old.title, old.text)|
-        INSERT INTO item_words (rowid, title, text) VALUES (new.number, new.title, new.text)|
-    END;
-    INSERT INTO item_words (item_words) VALUES ('rebuild');
-    """,
-)
+BULK = 2_000
+"""From so many items on, one scan of the table is faster than asking for each."""
 
 _ITEM_COLUMNS = 'id, document, lang, lang_confidence, title, text, source, url, published, "start", "end", spans'
 
 
 @dataclass(frozen=True)
+class Sender:
+    """What a document is recognised by, apart from its id: where, by whom and when it was published, and what it says."""
+
+    address: str | None
+    source: str | None
+    published: str | None
+    text_digest: str
+
+
+@dataclass(frozen=True)
 class StoredDocument:
-    """What the store remembers of a document: its row number and a digest of everything it was read from."""
+    """What the store remembers of a document: its row number, a digest of everything it says, its text and first item's title."""
 
     number: int
     name: str
     digest: str
+    text: str
+    title: str | None
 
 
 def _item(row: Sequence[Any]) -> Item:
@@ -120,10 +76,20 @@ class Store:
         self._guard = threading.Lock()
         self._migrate()
 
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Run one statement on this thread's connection."""
+        return self._connection().execute(statement, values)
+
+    def executemany(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for every row of `rows`."""
+        self._connection().executemany(statement, rows)
+
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(
+                self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True
+            )
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
@@ -158,8 +124,16 @@ class Store:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             for number in range(version, len(MIGRATIONS)):
                 for statement in MIGRATIONS[number].split(";"):
-                    connection.execute(statement.replace("|", ";"))  # | ends a statement within a trigger
+                    connection.execute(statement.replace("|", ";"))
                 connection.execute(f"PRAGMA user_version = {number + 1}")
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the last committed state into a new database file, while others go on reading and writing."""
+        target = sqlite3.connect(path)
+        try:
+            self._connection().backup(target)
+        finally:
+            target.close()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -180,8 +154,11 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """One unchanging state of the database for several reads."""
+        """One unchanging state of the database for several reads; inside ``writing()`` or another ``reading()``, theirs."""
         connection = self._connection()
+        if connection.in_transaction:
+            yield
+            return
         connection.execute("BEGIN")
         try:
             yield
@@ -205,40 +182,50 @@ class Store:
 
     # documents and items
 
-    def find_document(self, document: Document, digest: str) -> StoredDocument | None:
-        """The stored document that `document` is a re-reading of.
+    def find_external(self, external_id: str) -> StoredDocument | None:
+        """The document with this external id, or that had it before; its digest is of what came under this id."""
+        for found in self.find_documents("external_id = ?", external_id):
+            return found
+        row = (
+            self._connection()
+            .execute("SELECT document_number, digest FROM alias WHERE external_id = ?", (external_id,))
+            .fetchone()
+        )
+        if row is None:
+            return None
+        [found] = self.find_documents("number = ?", row[0])
+        return replace(found, digest=row[1])
 
-        The same external id; or, without one, the same content under the same name; or the same path and name.
-        """
-        columns = "number, name, digest"
-        if document.external_id is not None:
-            questions: list[tuple[str, tuple[str, ...]]] = [("external_id = ?", (document.external_id,))]
-        else:
-            questions = [
-                ("digest = ? AND name = ? AND external_id IS NULL", (digest, document.name)),
-                ("path = ? AND name = ? AND external_id IS NULL", (document.path, document.name)),
-            ]
-        for condition, values in questions:
-            row = (
-                self._connection()
-                .execute(f"SELECT {columns} FROM document WHERE {condition} ORDER BY number LIMIT 1", values)
-                .fetchone()
-            )
-            if row:
-                return StoredDocument(*row)
-        return None
+    def find_documents(self, condition: str, *values: object) -> list[StoredDocument]:
+        """The documents that meet a condition in SQL, the first ones first, at most 50."""
+        rows = self._connection().execute(
+            f"SELECT number, name, digest, text, (SELECT title FROM item WHERE document_number = document.number LIMIT 1) FROM document WHERE {condition} ORDER BY number LIMIT 50",
+            values,
+        )
+        return [StoredDocument(*row) for row in rows]
 
-    def put_document(self, document: Document, digest: str, number: int | None) -> int:
-        """Insert, or overwrite row `number`; returns the row number."""
-        values = (document.name, document.path, document.form.value, digest, document.external_id, document.text)
+    def put_document(self, document: Document, digest: str, sender: Sender, number: int | None) -> int:
+        """Insert, or overwrite row `number`, an external id that it had becoming an alias; returns the row number."""
+        values = (
+            document.name, document.path, document.form.value, digest, document.external_id, document.text,
+            sender.address, sender.source, sender.published, sender.text_digest,
+        )  # fmt: skip
         if number is not None:
+            if document.external_id is not None:
+                self._connection().execute(
+                    "INSERT OR REPLACE INTO alias SELECT external_id, digest, number FROM document WHERE number = ? AND external_id <> ?",
+                    (number, document.external_id),
+                )
+                self._connection().execute("DELETE FROM alias WHERE external_id = ?", (document.external_id,))
             self._connection().execute(
-                "UPDATE document SET name = ?, path = ?, form = ?, digest = ?, external_id = ?, text = ? WHERE number = ?",
+                "UPDATE document SET name = ?, path = ?, form = ?, digest = ?, external_id = coalesce(?, external_id), text = ?, "
+                "address = ?, source = ?, published = ?, text_digest = ? WHERE number = ?",
                 (*values, number),
             )
             return number
         cursor = self._connection().execute(
-            "INSERT INTO document (name, path, form, digest, external_id, text) VALUES (?, ?, ?, ?, ?, ?)", values
+            "INSERT INTO document (name, path, form, digest, external_id, text, address, source, published, text_digest) VALUES (?,?,?,?,?,?,?,?,?,?)",
+            values,
         )
         return int(cursor.lastrowid or 0)
 
@@ -265,21 +252,31 @@ class Store:
         row = self._connection().execute("SELECT document_number FROM item WHERE id = ?", (item_id,)).fetchone()
         return int(row[0]) if row else None
 
-    def put_item(self, item: Item, document_number: int) -> int:
-        """Insert the item, or overwrite the one with its id; either way it waits for its relations. Returns its number."""
+    def put_item(self, item: Item, document_number: int, at: str) -> int:
+        """Insert the item, read `at` a time, or overwrite the one with its id; either way it waits for its relations. Returns its number."""
         row = self._connection().execute(
-            f"INSERT INTO item ({_ITEM_COLUMNS}, document_number) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) "
+            f"INSERT INTO item ({_ITEM_COLUMNS}, document_number, seen_at, text_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
             'ON CONFLICT (id) DO UPDATE SET document = excluded.document, lang = excluded.lang, lang_confidence = excluded.lang_confidence, '
             "title = excluded.title, text = excluded.text, source = excluded.source, url = excluded.url, published = excluded.published, "
-            '"start" = excluded."start", "end" = excluded."end", spans = excluded.spans, related = 0 RETURNING number',
+            '"start" = excluded."start", "end" = excluded."end", spans = excluded.spans, text_at = excluded.text_at, related = 0 RETURNING number',
             (item.id, item.document, item.lang, item.lang_confidence, item.title, item.text, item.source, item.url, item.published,
-             item.start, item.end, json.dumps(item.spans), document_number),
+             item.start, item.end, json.dumps(item.spans), document_number, at, at),
         ).fetchone()  # fmt: skip
         return int(row[0])
 
+    def put_item_head(self, item: Item) -> None:
+        """Overwrite what vectors and relations do not depend on: names, addresses, offsets."""
+        self._connection().execute(
+            'UPDATE item SET document = ?, lang_confidence = ?, source = ?, url = ?, "start" = ?, "end" = ?, spans = ? WHERE id = ?',
+            (item.document, item.lang_confidence, item.source, item.url, item.start, item.end, json.dumps(item.spans), item.id),
+        )  # fmt: skip
+
     def delete_items(self, item_ids: Iterable[str]) -> None:
-        """Delete items with their vectors and relations, and documents left without any."""
+        """Delete items with their vectors and relations, and documents left without any; the clusters they leave wait to be worked out."""
         connection = self._connection()
+        item_ids = list(item_ids)
+        self.touch(self.mates(item_ids) | self.partners(item_ids))
+        self.leave_sentences(item_ids)
         for item_id in item_ids:
             number = self.owner_of(item_id)
             connection.execute(
@@ -297,9 +294,10 @@ class Store:
         return _item(row) if row else None
 
     def items_by_document_name(self, name: str) -> list[Item]:
-        """The items whose document's name or external id is `name`."""
+        """The items whose document's name or external id is, or was, `name`."""
         rows = self._connection().execute(
-            f"SELECT {_ITEM_COLUMNS} FROM item WHERE document = ? ORDER BY number", (name,)
+            f"SELECT {_ITEM_COLUMNS} FROM item WHERE document = ?1 OR document_number = (SELECT document_number FROM alias WHERE external_id = ?1) ORDER BY number",
+            (name,),
         )
         return [_item(row) for row in rows]
 
@@ -310,6 +308,19 @@ class Store:
             (after, -1 if limit is None else limit),
         )
         return [(row[12], _item(row)) for row in rows]
+
+    def items_numbered(self, item_ids: Iterable[str]) -> list[tuple[int, Item]]:
+        """(number, item) of those of `item_ids` that are there, in their order."""
+        found = []
+        for item_id in item_ids:
+            row = (
+                self._connection()
+                .execute(f"SELECT {_ITEM_COLUMNS}, number FROM item WHERE id = ?", (item_id,))
+                .fetchone()
+            )
+            if row:
+                found.append((row[12], _item(row)))
+        return found
 
     def items_by_number(self, numbers: Iterable[int]) -> dict[int, Item]:
         found = {}
@@ -393,6 +404,59 @@ class Store:
         """Say that the vectors put and deleted since the last call belong together; call it inside ``writing()``."""
         self.set_setting("generation", str(self.generation() + 1))
 
+    # revisions
+
+    def keep_revision(self, item_id: str) -> None:
+        """Keep the item's present text as a revision, before another takes its place."""
+        self._connection().execute(
+            "INSERT INTO revision SELECT id, (SELECT count(*) + 1 FROM revision WHERE item = item.id), text_at, title, text FROM item WHERE id = ?",
+            (item_id,),
+        )
+
+    def revisions(self, item_id: str) -> list[Revision]:
+        """Every text that the item has had, oldest first, the present one last."""
+        rows = self._connection().execute(
+            "SELECT item, number, at, title, text FROM revision WHERE item = ?1 UNION ALL "
+            "SELECT id, (SELECT count(*) + 1 FROM revision WHERE item = ?1), text_at, title, text FROM item WHERE id = ?1 ORDER BY number",
+            (item_id,),
+        )
+        return [Revision(*row) for row in rows]
+
+    def item_at(self, item: Item, moment: str) -> Item:
+        """The item with the title and text that it had at a moment, as far as it was there."""
+        row = (
+            self._connection()
+            .execute(
+                "SELECT title, text FROM revision WHERE item = ? AND at <= ? ORDER BY number DESC", (item.id, moment)
+            )
+            .fetchone()
+        )
+        current = self._connection().execute("SELECT text_at <= ? FROM item WHERE id = ?", (moment, item.id)).fetchone()
+        return item if row is None or current[0] else replace(item, title=row[0], text=row[1])
+
+    def outdate(self, item_ids: Iterable[str], revised: str) -> None:
+        """Note that items are translations of what `revised` was before."""
+        self._connection().executemany(
+            "INSERT OR IGNORE INTO outdated VALUES (?, ?)", ((item_id, revised) for item_id in item_ids)
+        )
+
+    def catch_up(self, item_id: str) -> set[str]:
+        """Forget that the item is a translation of what others were before; returns these others."""
+        rows = self._connection().execute("DELETE FROM outdated WHERE item = ? RETURNING revised", (item_id,))
+        return {str(row[0]) for row in rows}
+
+    def outdated(self, left: str, right: str) -> str | None:
+        """Which of two items is a translation of what the other was before it was revised; None if neither."""
+        row = (
+            self._connection()
+            .execute(
+                "SELECT item FROM outdated WHERE item = ?1 AND revised = ?2 OR item = ?2 AND revised = ?1",
+                (left, right),
+            )
+            .fetchone()
+        )
+        return str(row[0]) if row else None
+
     # relations
 
     def unrelated(self) -> list[tuple[int, Item]]:
@@ -401,19 +465,68 @@ class Store:
         return [(row[12], _item(row)) for row in rows]
 
     def mark_related(self, item_ids: Iterable[str]) -> None:
+        """Note that the items' relations are there, and that their clusters wait to be worked out."""
+        item_ids = list(item_ids)
         self._connection().executemany("UPDATE item SET related = 1 WHERE id = ?", ((item_id,) for item_id in item_ids))
+        self.touch(item_ids)
 
     def drop_relations(self, item_id: str) -> None:
+        """Forget the item's relations; its clusters, and those of its partners, wait to be worked out."""
+        self.touch({item_id} | self.partners([item_id]))
         self._connection().execute("DELETE FROM relation WHERE a = ? OR b = ?", (item_id, item_id))
+
+    def relate_again(self, item_ids: Iterable[str]) -> None:
+        """Forget the items' relations, which are to be worked out anew."""
+        for item_id in item_ids:
+            self.drop_relations(item_id)
+            self._connection().execute("UPDATE item SET related = 0 WHERE id = ?", (item_id,))
+
+    def left_sentences(self) -> bool:
+        """Whether a frequent sentence has lost a holder since boilerplate was last brought up to date."""
+        return self._connection().execute("SELECT 1 FROM sentence_left LIMIT 1").fetchone() is not None
+
+    def leave_sentences(self, item_ids: Iterable[str]) -> None:
+        """Forget the sentences of items, and note the frequent ones among them: they have a holder less."""
+        for item_id in item_ids:
+            self._connection().execute(
+                "INSERT OR IGNORE INTO sentence_left SELECT digest FROM sentence WHERE item = ? AND digest IN (SELECT digest FROM frequent_sentence)",
+                (item_id,),
+            )
+            self._connection().execute("DELETE FROM sentence WHERE item = ?", (item_id,))
 
     def put_relations(self, relations: Iterable[Relation]) -> None:
         self._connection().executemany(
-            "INSERT OR REPLACE INTO relation VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO relation VALUES (?, ?, ?, ?, ?, ?)",
             (
-                (found.a, found.b, found.kind.value, found.score, json.dumps(found.evidence, ensure_ascii=False))
+                (found.a, found.b, found.kind.value, found.score, json.dumps(found.evidence, ensure_ascii=False), found.evidence.get("contained"))
                 for found in relations
             ),
+        )  # fmt: skip
+
+    def partners(self, item_ids: Iterable[str]) -> set[str]:
+        """The items that any of `item_ids` has a relation with, of whatever kind."""
+        found = set()
+        for item_id in item_ids:
+            rows = self._connection().execute(
+                "SELECT b FROM relation WHERE a = ? UNION ALL SELECT a FROM relation WHERE b = ?", (item_id, item_id)
+            )
+            found |= {str(row[0]) for row in rows}
+        return found
+
+    def edges_of(self, item_id: str) -> list[Relation]:
+        """The item's relations as clustering needs them, the evidence no more than what an excerpt is contained in."""
+        rows = self._connection().execute(
+            "SELECT a, b, kind, score, contained FROM relation WHERE a = ? UNION ALL SELECT a, b, kind, score, contained FROM relation WHERE b = ?",
+            (item_id, item_id),
         )
+        return [_edge(row) for row in rows]
+
+    def edges(self) -> Iterator[Relation]:
+        """Every relation, in the same way: one scan of an index, without reading any evidence."""
+        rows = self._connection().execute(
+            "SELECT a, b, kind, score, contained FROM relation INDEXED BY relation_edges ORDER BY b, a"
+        )
+        return map(_edge, rows)
 
     def relations_of(self, item_id: str) -> list[Relation]:
         """The item's relations, strongest first."""
@@ -439,12 +552,38 @@ class Store:
 
     # clusters
 
-    def set_clusters(self, clusters: Iterable[Cluster]) -> None:
-        """Put the clusters' items under their ids."""
+    def touch(self, item_ids: Iterable[str]) -> None:
+        """Note that the clusters of these items wait to be worked out: it outlives a killed process."""
+        self._connection().executemany("INSERT OR IGNORE INTO touched VALUES (?)", ((item_id,) for item_id in item_ids))
+
+    def touched(self) -> set[str]:
+        """The items whose clusters wait to be worked out; some may have been deleted since."""
+        return {str(row[0]) for row in self._connection().execute("SELECT item FROM touched")}
+
+    def put_cluster(self, cluster_id: str, item_ids: Iterable[str]) -> None:
+        """Put items under a cluster's id."""
         self._connection().executemany(
-            "UPDATE item SET cluster = ? WHERE id = ?",
-            ((found.id, item_id) for found in clusters for item_id in found.item_ids),
+            "UPDATE item SET cluster = ? WHERE id = ?", ((cluster_id, item_id) for item_id in item_ids)
         )
+
+    def clusters_of(self, item_ids: Sequence[str]) -> dict[str, str]:
+        """item → its cluster, for those that are in one."""
+        if len(item_ids) > BULK:
+            wanted = set(item_ids)
+            rows = self._connection().execute("SELECT id, cluster FROM item WHERE cluster IS NOT NULL")
+            return {item_id: cluster for item_id, cluster in rows if item_id in wanted}
+        found = ((item_id, self.cluster_of(item_id)) for item_id in item_ids)
+        return {item_id: cluster for item_id, cluster in found if cluster}
+
+    def published(self, item_ids: Sequence[str]) -> dict[str, str | None]:
+        """item → when it was published, ISO 8601 or None."""
+        if len(item_ids) > BULK:
+            return dict(self._connection().execute("SELECT id, published FROM item"))
+        rows = (
+            self._connection().execute("SELECT id, published FROM item WHERE id = ?", (one,)).fetchone()
+            for one in item_ids
+        )
+        return {row[0]: row[1] for row in rows if row}
 
     def cluster_of(self, item_id: str) -> str | None:
         row = self._connection().execute("SELECT cluster FROM item WHERE id = ?", (item_id,)).fetchone()
@@ -456,6 +595,28 @@ class Store:
             f"SELECT {_ITEM_COLUMNS} FROM item WHERE cluster = ? ORDER BY number", (cluster_id,)
         )
         return [_item(row) for row in rows]
+
+    def clusters(self) -> list[Cluster]:
+        """Every cluster, the one whose first item arrived first leading, its items in order of arrival."""
+        members: dict[str, list[str]] = {}
+        for cluster, item_id in self._connection().execute(
+            "SELECT cluster, id FROM item WHERE cluster IS NOT NULL ORDER BY number"
+        ):
+            members.setdefault(cluster, []).append(item_id)
+        return [Cluster(cluster, tuple(item_ids)) for cluster, item_ids in members.items()]
+
+    def seen(self, item_ids: Iterable[str]) -> list[tuple[Item, str]]:
+        """(item, when it was first read) of those items that are there."""
+        found = []
+        for item_id in item_ids:
+            row = (
+                self._connection()
+                .execute(f"SELECT {_ITEM_COLUMNS}, seen_at FROM item WHERE id = ?", (item_id,))
+                .fetchone()
+            )
+            if row:
+                found.append((_item(row), str(row[12])))
+        return found
 
     def mates(self, item_ids: Iterable[str]) -> set[str]:
         """The items that share a cluster with any of `item_ids`, these included."""
@@ -478,6 +639,10 @@ class Store:
 
 def _rows(blob: bytes, dimension: int) -> Vectors:
     return np.frombuffer(blob, dtype="<f4").reshape(-1, dimension).astype(np.float32, copy=False)
+
+
+def _edge(row: Sequence[Any]) -> Relation:
+    return Relation(row[0], row[1], Kind(row[2]), row[3], {} if row[4] is None else {"contained": row[4]})
 
 
 def _relation(row: Sequence[Any]) -> Relation:

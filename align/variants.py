@@ -2,45 +2,90 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
+from dataclasses import replace
 
-from align.records import Item, Kind, Relation, Variant
+from align.decisions import decisions
+from align.records import Decision, DecisionKind, Item, Kind, Relation, Variant
 from align.store import Store
+from align.thresholds import Thresholds, judged
 
 
-def variants_of(store: Store, item_id: str, mates: Sequence[Item], direct: dict[str, Relation]) -> list[Variant]:
-    """An item's variants among `mates`, best first. `direct` holds its own relations by the other item's id."""
-    found = []
+def variants_of(
+    store: Store, item: Item, mates: Sequence[Item], relations: Sequence[Relation], thresholds: Thresholds
+) -> list[Variant]:
+    """An item's variants among `mates`, best first; `relations` are its own, as they are stored.
+
+    An editor's decision shows in the evidence, and makes the kind and score where it alone joins the
+    two. A translation whose other side has been revised since has ``stale`` in its evidence.
+    """
+    dates = {item.id: item.published} | store.published([found.other(item.id) for found in relations])
+    direct = {found.other(item.id): found for found in judged(relations, dates, thresholds) if found.kind.joins}
+    decided = _decided(store, item.id)
     paths: dict[str, tuple[float, tuple[str, ...]]] | None = None
+    found = []
     for mate in mates:
-        relation = direct.get(mate.id)
-        if relation is not None and relation.kind.joins:
-            found.append(Variant(mate, relation.kind, relation.score, relation.evidence))
-            continue
-        if paths is None:
-            paths = _strongest_paths(store, item_id, mates, direct)
-        score, through = paths.get(mate.id, (0.0, ()))
-        found.append(Variant(mate, Kind.SAME_STORY, score, {"rule": "cluster", "through": list(through)}))
+        relation, decision = direct.get(mate.id), decided.get(mate.id)
+        if relation is not None:
+            variant = Variant(mate, relation.kind, relation.score, relation.evidence)
+        elif decision is not None:
+            variant = Variant(mate, Kind.SAME_STORY, 1.0, {"rule": "decision"})
+        else:
+            if paths is None:
+                paths = _strongest_paths(store, item.id, mates, direct, thresholds)
+            score, through = paths.get(mate.id, (0.0, ()))
+            variant = Variant(mate, Kind.SAME_STORY, score, {"rule": "cluster", "through": list(through)})
+        if decision is not None:
+            variant = _with_decision(variant, decision)
+        found.append(_with_age(store, item, variant))
     return sorted(found, key=lambda variant: (-variant.score, variant.item.id))
 
 
+def _decided(store: Store, item_id: str) -> dict[str, Decision]:
+    """item → the latest decision that puts it together with `item_id`, translations before others."""
+    found: dict[str, Decision] = {}
+    for entry in decisions(store):
+        if entry.kind in (DecisionKind.SAME_STORY, DecisionKind.TRANSLATION) and item_id in entry.items:
+            for other in entry.items:
+                if other not in found or found[other].kind is not DecisionKind.TRANSLATION:
+                    found[other] = entry
+    return found
+
+
+def _with_decision(variant: Variant, decision: Decision) -> Variant:
+    kind = Kind.TRANSLATION if decision.kind is DecisionKind.TRANSLATION else variant.kind
+    evidence = variant.evidence | {"decision": decision.id, "by": decision.by}
+    return replace(variant, kind=kind, score=max(variant.score, 1.0), evidence=evidence)
+
+
+def _with_age(store: Store, item: Item, variant: Variant) -> Variant:
+    """Marked stale where one of the two was revised after the other had translated it."""
+    stale = store.outdated(item.id, variant.item.id)
+    if stale is None:
+        return variant
+    return replace(variant, evidence=variant.evidence | {"stale": True, "stale_item": stale})
+
+
 def _strongest_paths(
-    store: Store, item_id: str, mates: Sequence[Item], direct: dict[str, Relation]
+    store: Store, item_id: str, mates: Sequence[Item], direct: dict[str, Relation], thresholds: Thresholds
 ) -> dict[str, tuple[float, tuple[str, ...]]]:
     """item → (weakest score, items between) of the path from `item_id` whose weakest relation is strongest."""
-    inside = {mate.id for mate in mates}
+    inside = {mate.id: mate for mate in mates}
     best: dict[str, tuple[float, tuple[str, ...]]] = {}
     open_paths: list[tuple[float, str, tuple[str, ...]]] = [
-        (relation.score, other, ()) for other, relation in direct.items() if relation.kind.joins and other in inside
+        (-relation.score, other, ()) for other, relation in direct.items() if other in inside
     ]
+    heapq.heapify(open_paths)
     while open_paths:
-        open_paths.sort(key=lambda path: (-path[0], path[1]))
-        score, here, through = open_paths.pop(0)
+        negative, here, through = heapq.heappop(open_paths)
         if here in best:
             continue
-        best[here] = (score, through)
-        for relation in store.relations_of(here):
+        best[here] = (-negative, through)
+        edges = [found for found in store.edges_of(here) if found.other(here) in inside]
+        dates = {found.other(here): inside[found.other(here)].published for found in edges}
+        for relation in judged(edges, dates | {here: inside[here].published}, thresholds):
             other = relation.other(here)
-            if relation.kind.joins and other in inside and other not in best and other != item_id:
-                open_paths.append((min(score, relation.score), other, (*through, here)))
+            if relation.kind.joins and other not in best:
+                heapq.heappush(open_paths, (max(negative, -relation.score), other, (*through, here)))
     return best

@@ -11,13 +11,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
-from align.errors import AlignError, IndexBusyError, InputError, ModelMismatchError, NotFoundError
+from align.errors import AlignError, DecisionConflictError, IndexBusyError, InputError, ModelMismatchError, NotFoundError
+from align.shapes import decision_shape
 
 PROBLEM = "application/problem+json"
 STATUS_OF: tuple[tuple[type[AlignError], HTTPStatus], ...] = (
     (InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (ModelMismatchError, HTTPStatus.CONFLICT),
+    (DecisionConflictError, HTTPStatus.CONFLICT),
     (IndexBusyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (AlignError, HTTPStatus.INTERNAL_SERVER_ERROR),
 )
@@ -61,6 +63,8 @@ def problem_of(error: AlignError) -> JSONResponse:
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), retry_after(error.retry_after))
     if isinstance(error, TooLargeError):
         return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+    if isinstance(error, DecisionConflictError):
+        return problem(HTTPStatus.CONFLICT, str(error), conflicts=[decision_shape(found) for found in error.conflicts])
     status = next(status for kind, status in STATUS_OF if isinstance(error, kind))
     headers = retry_after(RETRY_SECONDS) if status is HTTPStatus.SERVICE_UNAVAILABLE else None
     return problem(status, str(error), headers)

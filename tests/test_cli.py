@@ -16,7 +16,26 @@ import pytest
 from conftest import GERMAN_EDITION, ROOT
 
 SAMESTORY = str(Path(sys.executable).with_name("samestory"))
-COMMANDS = ("ingest", "items", "variants", "clusters", "check", "report", "embed", "eval", "serve")
+COMMANDS = (
+    "ingest",
+    "items",
+    "variants",
+    "clusters",
+    "check",
+    "report",
+    "embed",
+    "eval",
+    "serve",
+    "history",
+    "changes",
+    "decide",
+    "decisions",
+    "undo",
+    "queue",
+    "settings",
+    "revisions",
+    "reembed",
+)
 
 
 def samestory(
@@ -253,3 +272,48 @@ def test_variants_starts_without_the_heavy_libraries(index: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_stories_are_followed_and_corrected_on_the_command_line(tmp_path: Path) -> None:
+    """From a past state to a decision, its refusal, its undoing and the feed: each command answers in JSON."""
+
+    def run(*arguments: str) -> list[dict[str, object]]:
+        return [
+            json.loads(line) for line in samestory(*arguments, "--json", "--index", str(folder)).stdout.splitlines()
+        ]
+
+    folder = tmp_path / "index"
+    samestory("ingest", "seeds/port-strike.jsonl", "--index", str(folder))
+    before = run("clusters")
+    assert all({"first_seen", "representatives", "sources"} <= cluster.keys() for cluster in before)
+    [made] = run(
+        "decide", "same-story", "port-strike-01.en", "port-strike-02.it", "--by", "Ada", "--note", "one strike"
+    )
+    assert (made["kind"], made["by"], made["note"]) == ("same_story", "Ada", "one strike")
+    assert len(run("clusters")) == len(before) - 1
+    assert run("decisions") == [made]
+    refused = samestory(
+        "decide", "not-same-story", "port-strike-01.en", "port-strike-02.it", "--by", "Grace", "--index", str(folder)
+    )
+    assert refused.returncode == 1
+    assert str(made["id"]) in refused.stderr
+    assert "Ada" in refused.stderr
+    [merged] = run("changes", "--after", str(len(before)))
+    assert (merged["what"], merged["why"]) == ("merged", f"decision {made['id']}")
+    assert run("history", str(merged["cluster"]))[-1] == merged
+    past = run("clusters", "--as-of", str(len(before)))
+    assert {cluster["id"] for cluster in past} == {cluster["id"] for cluster in before}
+    report = samestory("report", "--format", "json", "--as-of", str(len(before)), "--index", str(folder)).stdout
+    told = json.loads(report)
+    assert told["summary"]["clusters"] == len(before)
+    [undone] = run("undo", str(made["id"]), "--by", "Grace")
+    assert undone["undone_by"] == "Grace"
+    assert len(run("clusters")) == len(before)
+    assert run("decisions") == []
+    assert run("decisions", "--all") == [undone]
+    assert run("settings", "link", "0.5") == [{"link": 0.5}]
+    assert run("settings", "link", "default") == [{"link": 0.35}]
+    assert samestory("settings", "link", "5", "--index", str(folder)).returncode == 2
+    assert samestory("clusters", "--as-of", "soon", "--index", str(folder)).returncode == 2
+    assert all(set(pair) >= {"a", "b", "score", "usefulness", "why"} for pair in run("queue"))
+    assert len(run("revisions", "port-strike-01.en")) == 1

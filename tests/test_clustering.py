@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from align.clustering import cluster_items
-from align.records import Kind, Relation
+from align.records import Constraints, Kind, Relation
 
 
 def relation(a: str, b: str, score: float, kind: Kind = Kind.SAME_STORY, **evidence: object) -> Relation:
@@ -51,6 +51,18 @@ def test_excerpts_stay_with_what_they_are_cut_from() -> None:
         ["whole", *parts], [relation("whole", part, 0.9, Kind.EXCERPT, contained=part) for part in parts]
     )
     assert found == [("p1", "p2", "p3", "p4", "whole")]
+
+
+def test_a_round_up_does_not_join_the_stories_it_holds() -> None:
+    """A text that holds an article of each of two stories belongs to one of them at most; they stay two."""
+    stories = [relation(part, other, 0.97) for part, other in (("a-en", "a-de"), ("b-en", "b-de"))]
+    parts = [relation("round-up", part, 0.95, Kind.EXCERPT, contained=part) for part in ("a-en", "b-en")]
+    weak = [relation("round-up", other, 0.4) for other in ("a-de", "b-de")]
+    for known in ([], weak):
+        found = cluster_items(["a-de", "a-en", "b-de", "b-en", "round-up"], [*stories, *parts, *known])
+        assert {frozenset({"a-de", "a-en"}), frozenset({"b-de", "b-en"})} == {
+            frozenset(group) - {"round-up"} for group in found
+        } - {frozenset()}
 
 
 def test_an_item_between_two_stories_joins_neither() -> None:
@@ -96,3 +108,69 @@ def test_order_does_not_matter(found: dict[tuple[int, int], tuple[float, Kind]],
     chance.shuffle(shuffled)
     assert cluster_items(shuffled_items, shuffled) == expected
     assert sorted(item for group in expected for item in group) == items
+
+
+pairs = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)).filter(lambda pair: pair[0] < pair[1]), max_size=4)
+
+
+@given(edges, pairs, pairs, st.randoms(use_true_random=False))
+def test_constraints_hold_in_any_order(
+    found: dict[tuple[int, int], tuple[float, Kind]],
+    together: list[tuple[int, int]],
+    apart: list[tuple[int, int]],
+    chance: random.Random,
+) -> None:
+    """What must be together is, what must be apart is where that is possible, and the order of nothing matters."""
+    items = [f"i{number}" for number in range(10)]
+    relations = [relation(f"i{a}", f"i{b}", score, kind, contained=f"i{a}") for (a, b), (score, kind) in found.items()]
+    groups = [(f"i{a}", f"i{b}") for a, b in together]
+    enemies = [(f"i{a}", f"i{b}") for a, b in apart]
+    expected = cluster_items(items, relations, constraints=Constraints(tuple(groups), tuple(enemies)))
+    of = {item: group for group in expected for item in group}
+    assert all(of[a] == of[b] for a, b in groups)
+    bound = cluster_items(items, [], constraints=Constraints(tuple(groups)))
+    tied = {item: group for group in bound for item in group}
+    assert all(of[a] != of[b] for a, b in enemies if tied[a] != tied[b])
+    for entries in (items, relations, groups, enemies):
+        chance.shuffle(entries)
+    again = Constraints(tuple((b, a) for a, b in groups), tuple((b, a) for a, b in enemies))
+    assert cluster_items(items, relations, constraints=again) == expected
+
+
+@given(edges, edges, st.randoms(use_true_random=False))
+def test_parts_can_be_clustered_one_at_a_time(
+    left: dict[tuple[int, int], tuple[float, Kind]],
+    right: dict[tuple[int, int], tuple[float, Kind]],
+    chance: random.Random,
+) -> None:
+    """Two sets of items without a joining relation between them cluster together as they do apart."""
+
+    def part(name: str, found: dict[tuple[int, int], tuple[float, Kind]]) -> tuple[list[str], list[Relation]]:
+        items = [f"{name}{number}" for number in range(10)]
+        return items, [
+            relation(f"{name}{a}", f"{name}{b}", score, kind, contained=f"{name}{a}")
+            for (a, b), (score, kind) in found.items()
+        ]
+
+    (ours, our_relations), (theirs, their_relations) = part("a", left), part("b", right)
+    across = [relation(chance.choice(ours), chance.choice(theirs), 0.3, Kind.RELATED) for _ in range(3)]
+    whole = cluster_items(ours + theirs, [*our_relations, *their_relations, *across])
+    apart = cluster_items(ours, our_relations + across) + cluster_items(theirs, their_relations + across)
+    assert whole == sorted(apart)
+
+
+def test_a_correction_carries_the_stories_along() -> None:
+    """Two items called one story bring their stories together; two called different part what hangs on each of them."""
+    relations = [relation("a1", "a2", 0.9), relation("b1", "b2", 0.9), relation("a2", "b2", 0.75)]
+    items = ["a1", "a2", "b1", "b2"]
+    assert cluster_items(items, relations) == [("a1", "a2"), ("b1", "b2")]
+    joined = Constraints(together=(("a1", "b1"),))
+    assert cluster_items(items, relations, constraints=joined) == [("a1", "a2", "b1", "b2")]
+    parted = Constraints(apart=(("a1", "a2"),))
+    assert cluster_items(items, relations, constraints=parted) == [("a1",), ("a2", "b1", "b2")]
+
+
+def test_copies_can_be_parted() -> None:
+    """Even exact copies come apart where an editor says so, and a third copy goes with one of them."""
+    relations = [relation(a, b, 1.0, Kind.EXACT) for a, b in ("ab", "ac", "bc")]
+    assert cluster_items("abc", relations, constraints=Constraints(apart=(("a", "b"),))) == [("a", "c"), ("b",)]

@@ -298,6 +298,23 @@ def test_a_killed_ingest_is_made_good_by_the_next(tmp_path: Path, encoder: Stati
         assert stories(opened) == resumed
 
 
+def test_killed_before_the_clusters_nothing_is_forgotten(tmp_path: Path, encoder: StaticEncoder) -> None:
+    """Killed when the relations are there and the clusters are not, the next command that writes works them out."""
+    folder = tmp_path / "killed"
+    code = (
+        "import os, signal, align.cli, align.pipeline\n"
+        "align.pipeline.regroup = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"align.cli.main(['ingest', {PORT!r}, '--index', {str(folder)!r}])\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with Pipeline(tmp_path / "whole", encoder) as whole, Pipeline(folder, encoder) as opened:
+        whole.ingest([ROOT / PORT])
+        assert opened.clusters() == []
+        assert opened.ingest([ROOT / PORT]).added == 0
+        assert stories(opened) == stories(whole)
+
+
 def _count(path: Path) -> int:
     connection = sqlite3.connect(path)
     try:
