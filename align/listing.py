@@ -70,13 +70,14 @@ class ItemFilter:
 @dataclass(frozen=True)
 class ClusterFilter:
     """Which clusters are wanted: with an item in each of `langs`, none in any of `missing`, in at least `n_langs`
-    languages, with at least `n_items` items, and with some item that `items` lets through.
+    languages, with at least `n_items` items, without at least one of `incomplete`, and with some item that `items` lets through.
     """
 
     langs: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     n_langs: int = 1
     n_items: int = 1
+    incomplete: tuple[str, ...] = ()
     items: ItemFilter = ItemFilter()
 
     def conditions(self) -> tuple[list[str], list[object]]:
@@ -96,6 +97,12 @@ class ClusterFilter:
         if self.n_items > 1:
             conditions.append("(SELECT count(*) FROM item AS mate WHERE mate.cluster = item.cluster) >= ?")
             values.append(self.n_items)
+        if self.incomplete:
+            marks = ", ".join("?" * len(self.incomplete))
+            conditions.append(
+                f"(SELECT count(DISTINCT lang) FROM item AS mate WHERE mate.cluster = item.cluster AND mate.lang IN ({marks})) < ?"
+            )
+            values += [*self.incomplete, len(self.incomplete)]
         inner, inner_values = self.items.conditions("mate")
         if inner:
             conditions.append(f"EXISTS ({mate} AND {' AND '.join(inner)})")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -14,9 +13,11 @@ from fastapi.staticfiles import StaticFiles
 
 from align.pipeline import Pipeline
 from service.access import Access
-from service.api import clusters, drafts, health, items, jobs
+from service.api import changes, clusters, decisions, drafts, health, items, jobs, webhooks
 from service.api.openapi import describe
-from service.desk.routes import WEB, desk
+from service.desk import decide, missing, numbers, sessions, stories
+from service.desk import drafts as draft_pages
+from service.desk.pages import WEB, error_page
 from service.envelope import Envelope, Tags
 from service.guard import Guard
 from service.jobs import Jobs
@@ -24,9 +25,20 @@ from service.ledger import Ledger
 from service.logs import configure_logs
 from service.problems import add_problem_handlers
 from service.settings import Settings
+from service.webhooks import Webhooks
 from service.writer import Writer
 
-ROUTERS = (health.router, items.router, drafts.router, clusters.router, jobs.router)
+ROUTERS = (
+    health.router,
+    changes.router,
+    items.router,
+    drafts.router,
+    clusters.router,
+    decisions.router,
+    jobs.router,
+    webhooks.router,
+)
+PAGES = (stories.router, draft_pages.router, decide.router, missing.router, numbers.router, sessions.router)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -41,14 +53,15 @@ def create_app(settings: Settings) -> FastAPI:
         state.pipeline = Pipeline(settings.path, settings.model)
         state.writer = Writer(settings.path, settings.model, settings.max_waiting_items)
         state.jobs = Jobs(settings, state.ledger, state.writer)
+        state.webhooks = Webhooks(state.ledger, state.pipeline)
         await asyncio.to_thread(state.pipeline.warm)
-        work = asyncio.create_task(state.jobs.work())
+        work = [asyncio.create_task(state.jobs.work()), asyncio.create_task(state.webhooks.work())]
         try:
             yield
         finally:
             state.jobs.stop()
-            with contextlib.suppress(asyncio.CancelledError):
-                await work
+            state.webhooks.stop()
+            await asyncio.gather(*work, return_exceptions=True)
             await state.writer.close()
             state.pipeline.close()
             state.ledger.close()
@@ -61,9 +74,9 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for router in ROUTERS:
+    for router in (*ROUTERS, *PAGES):
         app.include_router(router)
-    app.include_router(desk)
+    app.state.error_page = error_page
     app.mount("/static", StaticFiles(directory=WEB / "static"), name="static")
     describe(app)
     add_problem_handlers(app)

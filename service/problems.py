@@ -11,7 +11,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
-from align.errors import AlignError, DecisionConflictError, IndexBusyError, InputError, ModelMismatchError, NotFoundError
+from align.errors import (
+    AlignError,
+    DecisionConflictError,
+    IndexBusyError,
+    InputError,
+    ModelMismatchError,
+    NotFoundError,
+)
 from align.shapes import decision_shape
 
 PROBLEM = "application/problem+json"

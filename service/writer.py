@@ -22,7 +22,8 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from align.pipeline import IngestReport, Outcome, Pipeline
+from align.ingesting import IngestReport, Outcome
+from align.pipeline import Pipeline
 from align.records import Document
 from service.problems import BusyError
 

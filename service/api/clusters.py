@@ -31,7 +31,7 @@ async def cluster_filter(
 ) -> ClusterFilter:
     """The filter that a request's parameters describe. Raises InputError for a date that is none."""
     items = ItemFilter((), tuple(source or ()), moment(published_from), moment(published_to, True), q or "")
-    return ClusterFilter(tuple(lang or ()), tuple(missing or ()), min_langs, min_items, items)
+    return ClusterFilter(tuple(lang or ()), tuple(missing or ()), min_langs, min_items, items=items)
 
 
 @router.get("/v1/clusters", response_model=ClustersPage, responses=errors())

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
-from align.pipeline import Checked, Pipeline
+from align.drafts import Checked
+from align.pipeline import Pipeline
 from align.shapes import checked_shape, item_shape
 from service.access import Reader
 from service.api.filters import VariantFilter, variant_filter

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
+from align.ingesting import Outcome
 from align.listing import ItemFilter, list_items
-from align.pipeline import Outcome
 from align.records import Document, Rejection
 from align.shapes import item_shape, variants_shape
 from service.access import Contributor, Reader

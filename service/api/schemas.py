@@ -192,6 +192,128 @@ class ResultsOut(BaseModel):
     results: list[ResultOut]
 
 
+class DecisionIn(BaseModel):
+    """An editor's correction. `by` is who decides, where the key does not say it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"kind": "same_story", "items": ["story-1.en", "story-1.de"], "by": "night desk", "note": "same strike"}
+            ]
+        }
+    )
+    kind: Literal["same_story", "not_same_story", "split", "translation"]
+    items: list[str] = Field(min_length=1, max_length=1000, description="Ids or external ids.")
+    by: str = Field("", max_length=200)
+    note: str = Field("", max_length=2000)
+
+
+class DecisionOut(BaseModel):
+    """A correction, with who took it back and when, if anyone did."""
+
+    id: str
+    kind: Literal["same_story", "not_same_story", "split", "translation"]
+    items: list[str]
+    by: str
+    at: str
+    note: str
+    undone_at: str | None
+    undone_by: str | None
+
+
+class DecisionsPage(BaseModel):
+    """A page of decisions; `next` is the cursor of the next page or null."""
+
+    items: list[DecisionOut]
+    next: str | None
+
+
+class QueuedOut(BaseModel):
+    """A pair that an editor should look at, and why; `usefulness` is in [0, 1]."""
+
+    a: ItemOut
+    b: ItemOut
+    kind: str
+    score: float
+    evidence: dict[str, Any]
+    usefulness: float
+    why: str
+
+
+class QueuePage(BaseModel):
+    """The most useful pairs; `next` is always null: the queue changes with every decision."""
+
+    items: list[QueuedOut]
+    next: str | None
+
+
+class ChangeOut(BaseModel):
+    """A row of history; `number` grows, and the feed goes on after it."""
+
+    number: int
+    at: str
+    cluster: str
+    what: str
+    why: str
+    items: list[str]
+    others: list[str]
+
+
+class ChangesPage(BaseModel):
+    """A page of changes, oldest first. `next` is null at the end; `after` is where to go on later."""
+
+    items: list[ChangeOut]
+    next: str | None
+    after: int
+
+
+class RevisionOut(BaseModel):
+    """A text that an item has had; the last is the present one."""
+
+    item: str
+    number: int
+    at: str
+    title: str
+    text: str
+
+
+class RevisionsPage(BaseModel):
+    """Every text that an item has had, oldest first."""
+
+    items: list[RevisionOut]
+    next: str | None
+
+
+class WebhookIn(BaseModel):
+    """Where changes are to be sent. Without a `secret` one is made; `after` is the number of the last change not wanted."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"url": "https://cms.example.org/hooks/samestory"}]})
+    url: str = Field(max_length=2000)
+    secret: str | None = Field(None, max_length=200, description="`whsec_` and base64 of 24 to 64 bytes.")
+    after: int | None = Field(None, ge=0)
+
+
+class WebhookOut(BaseModel):
+    """A webhook: `after` is the last change delivered, `attempts` how often the next ones have failed, `reason` why."""
+
+    id: str
+    url: str
+    active: bool
+    after: int
+    attempts: int
+    created_at: str
+    delivered_at: str | None
+    reason: str | None
+    secret: str | None = Field(None, description="Told once, when the webhook is made.")
+
+
+class WebhooksPage(BaseModel):
+    """The webhooks."""
+
+    items: list[WebhookOut]
+    next: str | None
+
+
 class JobRejection(BaseModel):
     """A line of a job that was not stored, and why."""
 
