@@ -125,4 +125,20 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE sentence_left (digest INTEGER PRIMARY KEY) STRICT;
     CREATE TABLE frequent_sentence (digest INTEGER PRIMARY KEY, shared INTEGER NOT NULL) STRICT;
     """,
+    # 4: lists by date and by words
+    """
+    CREATE INDEX item_by_day ON item (coalesce(julianday(published), 0), number);
+    CREATE VIRTUAL TABLE item_words USING fts5 (title, text, content = 'item', content_rowid = 'number', tokenize = 'trigram');
+    CREATE TRIGGER item_words_put AFTER INSERT ON item BEGIN
+        INSERT INTO item_words (rowid, title, text) VALUES (new.number, new.title, new.text);
+    END;
+    CREATE TRIGGER item_words_gone AFTER DELETE ON item BEGIN
+        INSERT INTO item_words (item_words, rowid, title, text) VALUES ('delete', old.number, old.title, old.text);
+    END;
+    CREATE TRIGGER item_words_changed AFTER UPDATE OF title, text ON item BEGIN
+        INSERT INTO item_words (item_words, rowid, title, text) VALUES ('delete', old.number, old.title, old.text);
+        INSERT INTO item_words (rowid, title, text) VALUES (new.number, new.title, new.text);
+    END;
+    INSERT INTO item_words (item_words) VALUES ('rebuild');
+    """,
 )

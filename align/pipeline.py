@@ -194,6 +194,12 @@ class Pipeline(Archive):
             # The file is derived: without it the next start is slower, and nothing else is amiss.
             log.warning("%s: the neighbour index cannot be saved (%s)", self.folder, error.strerror)
 
+    def warm(self) -> None:
+        """Load what the first question would load: the model and the neighbour index. Does nothing for an empty index."""
+        if self.store.count_items():
+            self.tokens  # noqa: B018 - loads the model
+            self.index().neighbours(self.encoder.encode(["warm"]), 1.0)
+
     def _described(self, numbered: Sequence[tuple[int, Item]]) -> list[Described]:
         shared = shared_sentences(self.store)
         vectors = [self.store.vectors(number, self.encoder.dimension) for number, _ in numbered]
