@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from align.beads import NONE, Band, Scores, Shape
+from align.beads import Band, Scores, Shape
 from align.embedding import Encoder, StaticEncoder
 from align.records import Vectors
 
@@ -31,31 +31,63 @@ SHAPES: tuple[Shape, ...] = tuple(
 )
 """The beads with sentences on both sides: up to 4 on one side, 5 together."""
 
-BLOCK_CELLS = 20_000
-"""Cells scored at a time: their word similarities take about 50 MB."""
+BLOCK_CELLS = 4_000
+"""Cells scored at a time: their word similarities take about 10 MB."""
+
+SUMMED = 256
+"""Sentences whose word vectors are summed at a time."""
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
+class Words:
+    """The t words of sentences: row `ids` (t,) of `table` (u, d), unit vectors of the distinct ones, with `weights` (t,).
+
+    `firsts` (n,) is each sentence's first word.
+    """
+
+    table: Vectors
+    ids: NDArray[np.int64]
+    weights: Floats
+    firsts: NDArray[np.int64]
+
+    @property
+    def vectors(self) -> Vectors:
+        """(t, d): made anew at each call, because a long text has many words."""
+        return np.asarray(self.table[self.ids], dtype=np.float32)
+
+    def pick(self, sentences: NDArray[np.int64]) -> Words:
+        """The words of these sentences, in this order."""
+        counts = np.diff(np.append(self.firsts, len(self.ids)))[sentences]
+        firsts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        places = np.arange(int(counts.sum())) + np.repeat(self.firsts[sentences] - firsts, counts)
+        return Words(self.table, self.ids[places], self.weights[places], firsts)
+
+    def means(self, values: Floats) -> Floats:
+        """The weighted mean of token values (t, ...) over each sentence: (n, ...)."""
+        shape = (-1,) + (1,) * (values.ndim - 1)
+        mass = np.maximum(np.add.reduceat(self.weights, self.firsts), 1e-6)
+        sums = np.add.reduceat(values * self.weights.reshape(shape), self.firsts, axis=0)
+        return np.asarray(sums / mass.reshape(shape), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
 class Side:
-    """The sentences of one text as the scorer sees them: n sentences of t tokens in all.
+    """The n sentences of one text as the scorer sees them.
 
     `windows[k]` (n, d): the unit vector of the k + 1 sentences that end at each; `unrelated_similarity`
-    (4, n): their mean cosine to unrelated text. `tokens` (t, d) of unit length with `weights` (t,) and
-    `firsts` (n,), each sentence's first token; None for a model that gives no token vectors.
-    `unrelated_cover` (4, n): how well windows of unrelated text cover the sentence's words.
-    `mass` (n,): what counts of a sentence; `length` (n,): characters, as if written in English.
+    (4, n): their mean cosine to unrelated text. `mass` (n,): what counts of a sentence; `length` (n,):
+    characters, as if written in English. `words` is None for a model that gives no token vectors;
+    `unrelated_cover` (4, n): how well windows of unrelated text cover the sentence's words, else 0.
     """
 
     windows: tuple[Vectors, ...]
     unrelated_similarity: Floats
     mass: Floats
     length: Floats
-    tokens: Vectors | None = None
-    weights: Floats | None = None
-    firsts: NDArray[np.int64] | None = None
-    unrelated_cover: Floats | None = None
+    words: Words | None
+    unrelated_cover: Floats
 
     @property
     def n(self) -> int:
@@ -63,33 +95,19 @@ class Side:
 
     def part(self, start: int, end: int) -> Side:
         """The sentences `start` to `end`, excluded; windows may reach back before `start`."""
-        rows = slice(start, end)
-        windows = tuple(window[rows] for window in self.windows)
-        unrelated = self.unrelated_similarity[:, rows]
-        if self.tokens is None or self.weights is None or self.firsts is None or self.unrelated_cover is None:
-            return Side(windows, unrelated, self.mass[rows], self.length[rows])
-        first = int(self.firsts[start])
-        last = int(self.firsts[end]) if end < self.n else len(self.tokens)
-        return Side(
-            windows, unrelated, self.mass[rows], self.length[rows], self.tokens[first:last], self.weights[first:last],
-            self.firsts[rows] - first, self.unrelated_cover[:, rows],
-        )  # fmt: skip
-
+        return self.pick(range(start, end))
 
     def pick(self, sentences: Sequence[int]) -> Side:
-        """These sentences alone, in this order; only single ones are still neighbours, so only 1-1 beads make sense."""
+        """These sentences alone, in this order; of sentences that were no neighbours only 1-1 beads make sense."""
         rows = np.asarray(sentences, dtype=np.int64)
-        windows = tuple(window[rows] for window in self.windows)
-        unrelated = self.unrelated_similarity[:, rows]
-        if self.tokens is None or self.weights is None or self.firsts is None or self.unrelated_cover is None:
-            return Side(windows, unrelated, self.mass[rows], self.length[rows])
-        ends = np.append(self.firsts, len(self.tokens))[1:]
-        tokens = np.concatenate([np.arange(self.firsts[row], ends[row]) for row in rows])
-        firsts = np.concatenate([[0], np.cumsum((ends - self.firsts)[rows])[:-1]])
         return Side(
-            windows, unrelated, self.mass[rows], self.length[rows], self.tokens[tokens], self.weights[tokens],
-            firsts, self.unrelated_cover[:, rows],
-        )  # fmt: skip
+            tuple(window[rows] for window in self.windows),
+            self.unrelated_similarity[:, rows],
+            self.mass[rows],
+            self.length[rows],
+            self.words.pick(rows) if self.words is not None else None,
+            self.unrelated_cover[:, rows],
+        )
 
 
 def unit(rows: Floats) -> Vectors:
@@ -116,13 +134,11 @@ class SentenceVectors:
 
     windows: tuple[Vectors, ...]
     mass: Floats
-    tokens: Vectors | None = None
-    weights: Floats | None = None
-    firsts: NDArray[np.int64] | None = None
+    words: Words | None
 
 
 def embed_sentences(sentences: Sequence[str], encoder: Encoder) -> SentenceVectors:
-    """The vectors of all groups of up to `LARGEST_GROUP` neighbours, and of the tokens where the model is static.
+    """The vectors of all groups of up to `LARGEST_GROUP` neighbours, and of the words where the model is static.
 
     With a static model a group's vector is the sum of its tokens' vectors; any other model reads the
     joined sentences.
@@ -133,62 +149,62 @@ def embed_sentences(sentences: Sequence[str], encoder: Encoder) -> SentenceVecto
         for size in range(2, LARGEST_GROUP + 1):
             joined = [" ".join(sentences[max(0, end - size + 1) : end + 1]) for end in range(n)]
             windows.append(encoder.encode(joined))
-        return SentenceVectors(tuple(windows), np.asarray([len(text) for text in sentences], dtype=np.float32))
+        return SentenceVectors(tuple(windows), np.asarray([len(text) for text in sentences], dtype=np.float32), None)
     ids = encoder.token_ids(sentences)
     counts = np.asarray([max(len(own), 1) for own in ids], dtype=np.int64)
-    rows = encoder.rows(np.asarray([token for own in ids for token in own or [0]], dtype=np.int64))
-    empty = np.asarray([not own for own in ids])
-    if empty.any():  # signs without a token: no evidence, but a place in the text
-        rows[np.repeat(empty, counts)] = 0.0
+    distinct, words = np.unique(np.asarray([token for own in ids for token in own or [-1]]), return_inverse=True)
+    rows = encoder.rows(np.maximum(distinct, 0))  # (u, d)
+    rows[distinct < 0] = 0.0  # signs without a token: no evidence, but a place in the text
     firsts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    weights = np.linalg.norm(rows, axis=1)
-    sums = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(np.add.reduceat(rows, firsts, axis=0), axis=0, dtype=np.float64)])
-    places = np.arange(1, n + 1)
-    windows = [unit((sums[places] - sums[np.maximum(places - size, 0)]).astype(np.float32)) for size in range(1, LARGEST_GROUP + 1)]
-    mass = np.maximum(np.add.reduceat(weights, firsts), 1e-6)
-    tokens = (rows / np.maximum(weights, 1e-9)[:, None]).astype(np.float32)
-    return SentenceVectors(tuple(windows), mass.astype(np.float32), tokens, weights.astype(np.float32), firsts)
+    sums = np.zeros((n + 1, rows.shape[1]))
+    for start in range(0, n, SUMMED):
+        last = min(start + SUMMED, n)
+        end = int(firsts[last]) if last < n else len(words)
+        sums[start + 1 : last + 1] = np.add.reduceat(
+            rows[words[firsts[start] : end]], firsts[start:last] - firsts[start]
+        )
+    sums = np.cumsum(sums, axis=0)
+    ends = np.arange(1, n + 1)
+    windows = [
+        unit((sums[ends] - sums[np.maximum(ends - size, 0)]).astype(np.float32)) for size in range(1, LARGEST_GROUP + 1)
+    ]
+    lengths = np.linalg.norm(rows, axis=1).astype(np.float32)
+    weights = lengths[words]
+    mass = np.maximum(np.add.reduceat(weights, firsts), 1e-6).astype(np.float32)
+    return SentenceVectors(tuple(windows), mass, Words(unit(rows), words, weights, firsts))
 
 
-_background_cache: dict[tuple[str, str], SentenceVectors] = {}
+_background_vectors_of: dict[tuple[str, str], SentenceVectors] = {}
+"""Background sentences embedded once, by model fingerprint and language."""
 
 
 def _background_vectors(lang: str, encoder: Encoder) -> SentenceVectors:
     key = (encoder.fingerprint, lang)
-    if key not in _background_cache:
-        _background_cache[key] = embed_sentences(background()[lang], encoder)
-    return _background_cache[key]
+    if key not in _background_vectors_of:
+        _background_vectors_of[key] = embed_sentences(background()[lang], encoder)
+    return _background_vectors_of[key]
 
 
-def describe_sides(
-    a: Sequence[str], b: Sequence[str], langs: tuple[str, str], encoder: Encoder
-) -> tuple[Side, Side]:
+def describe_sides(a: Sequence[str], b: Sequence[str], langs: tuple[str, str], encoder: Encoder) -> tuple[Side, Side]:
     """Both texts' sentences, each with how similar it is to unrelated text in the other's language."""
-    lang_a, lang_b = map(_background_lang, langs)
+    lang_a, lang_b = (lang if lang in background() else "en" for lang in langs)
     return _side(a, lang_a, lang_b, encoder), _side(b, lang_b, lang_a, encoder)
 
 
 def _side(sentences: Sequence[str], lang: str, other: str, encoder: Encoder) -> Side:
     found, unrelated = embed_sentences(sentences, encoder), _background_vectors(other, encoder)
-    similarity = np.stack(
-        [(window @ unrelated.windows[0].T).mean(axis=1) for window in found.windows]
-    )  # (4, n)
+    similarity = np.stack([(window @ unrelated.windows[0].T).mean(axis=1) for window in found.windows])  # (4, n)
     texts = background()
     characters = np.asarray([max(len(text), 1) for text in sentences], dtype=np.float32)
     length = characters * (sum(map(len, texts["en"])) / sum(map(len, texts[lang])))
-    cover = None
-    if found.tokens is not None and found.weights is not None and found.firsts is not None:
-        assert unrelated.tokens is not None and unrelated.firsts is not None
-        best = np.maximum.reduceat(found.tokens @ unrelated.tokens.T, unrelated.firsts, axis=1)  # (t, n_unrelated)
-        cover = np.stack(
-            [
-                _by_sentence(_widened(best, size, 1)[:, size - 1 :].mean(axis=1), found.weights, found.firsts, found.mass)
-                for size in range(1, LARGEST_GROUP + 1)
-            ]
-        )
-    return Side(
-        found.windows, similarity, found.mass, length, found.tokens, found.weights, found.firsts, cover
-    )  # fmt: skip
+    cover = np.zeros_like(similarity)
+    if found.words is not None and unrelated.words is not None:
+        # (u, n_unrelated): each word's best counterpart in each unrelated sentence
+        best = np.maximum.reduceat(found.words.table @ unrelated.words.vectors.T, unrelated.words.firsts, axis=1)
+        for size in range(1, LARGEST_GROUP + 1):
+            of_words = _widened(best, size, 1)[:, size - 1 :].mean(axis=1)
+            cover[size - 1] = found.words.means(of_words[found.words.ids])
+    return Side(found.windows, similarity, found.mass, length, found.words, cover)
 
 
 def _widened(best: Floats, size: int, axis: int) -> Floats:
@@ -201,30 +217,22 @@ def _widened(best: Floats, size: int, axis: int) -> Floats:
     return wide
 
 
-def _by_sentence(values: Floats, weights: Floats, firsts: NDArray[np.int64], mass: Floats) -> Floats:
-    """Weighted means of token values (t, ...) over each sentence: (n, ...)."""
-    shape = (-1,) + (1,) * (values.ndim - 1)
-    return np.asarray(np.add.reduceat(values * weights.reshape(shape), firsts, axis=0) / mass.reshape(shape), dtype=np.float32)
-
-
 def _above(found: Floats, unrelated: Floats) -> Floats:
     """Similarity or cover on a scale where unrelated text has 0 and the same text 1."""
     return np.asarray((found - unrelated) / np.maximum(1.0 - unrelated, 0.05), dtype=np.float32)
 
 
-def _covers(a: Side, b: Side) -> tuple[list[Floats], list[Floats]]:
-    """How much of each sentence of a the windows of b cover, by window size, (n_a, n_b) each; and the other way round, (n_a, n_b) too."""
-    assert a.tokens is not None and a.weights is not None and a.firsts is not None and a.unrelated_cover is not None
-    assert b.tokens is not None and b.weights is not None and b.firsts is not None and b.unrelated_cover is not None
-    similarity = a.tokens @ b.tokens.T  # (t_a, t_b)
-    best_in_b = np.maximum.reduceat(similarity, b.firsts, axis=1)  # (t_a, n_b)
-    best_in_a = np.maximum.reduceat(similarity, a.firsts, axis=0).T  # (t_b, n_a)
+def _covers(a: Side, b: Side) -> tuple[list[Floats], list[Floats]] | None:
+    """How much of each sentence of a the windows of b cover, by window size, (n_a, n_b) each; and of b those of a, (n_a, n_b) too."""
+    if a.words is None or b.words is None:
+        return None
+    similarity = a.words.vectors @ b.words.vectors.T  # (t_a, t_b)
+    best_in_b = np.maximum.reduceat(similarity, b.words.firsts, axis=1)  # (t_a, n_b)
+    best_in_a = np.maximum.reduceat(similarity, a.words.firsts, axis=0).T  # (t_b, n_a)
     of_a, of_b = [], []
     for size in range(1, LARGEST_GROUP + 1):
-        covered = _by_sentence(_widened(best_in_b, size, 1), a.weights, a.firsts, a.mass)
-        of_a.append(_above(covered, a.unrelated_cover[size - 1][:, None]))
-        covered = _by_sentence(_widened(best_in_a, size, 1), b.weights, b.firsts, b.mass)
-        of_b.append(_above(covered, b.unrelated_cover[size - 1][:, None]).T)
+        of_a.append(_above(a.words.means(_widened(best_in_b, size, 1)), a.unrelated_cover[size - 1][:, None]))
+        of_b.append(_above(b.words.means(_widened(best_in_a, size, 1)), b.unrelated_cover[size - 1][:, None]).T)
     return of_a, of_b
 
 
@@ -237,7 +245,7 @@ def evidence(
     """
     n_a, n_b = a.n, b.n
     share_a, share_b = np.sqrt(a.mass / scale), np.sqrt(b.mass / scale)
-    covers = _covers(a, b) if a.tokens is not None and b.tokens is not None else None
+    covers = _covers(a, b)
     similar: dict[Shape, Floats] = {}
     for n, m in shapes:
         unrelated = (a.unrelated_similarity[n - 1][:, None] + b.unrelated_similarity[m - 1][None]) / 2
@@ -306,7 +314,9 @@ def _gain(similar: Mapping[Shape, Floats], n: int, m: int, n_a: int, n_b: int) -
 @lru_cache(maxsize=1)
 def fitted_weights() -> Mapping[str, Mapping[str, float]]:
     """The shipped weights: "tokens" for static models, "vectors" for any other."""
-    found: Mapping[str, Mapping[str, float]] = json.loads(Path(__file__).with_name("aligner.json").read_text(encoding="utf-8"))["weights"]
+    found: Mapping[str, Mapping[str, float]] = json.loads(
+        Path(__file__).with_name("aligner.json").read_text(encoding="utf-8")
+    )["weights"]
     return found
 
 
@@ -320,12 +330,14 @@ def weigh(found: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
     return np.asarray(sum(weights[name] * values for name, values in found.items()), dtype=np.float32)
 
 
-def score_beads(a: Side, b: Side, band: Band, weights: Mapping[str, Mapping[str, float]] | None = None) -> dict[Shape, Scores]:
+def score_beads(
+    a: Side, b: Side, band: Band, weights: Mapping[str, Mapping[str, float]] | None = None
+) -> dict[Shape, Scores]:
     """The score of every bead that ends in `band`, as flat tables over it.
 
     Time and memory go with the size of the band: it is scored in blocks of rows.
     """
-    chosen = (weights or fitted_weights())["tokens" if a.tokens is not None else "vectors"]
+    chosen = (weights or fitted_weights())["tokens" if a.words is not None else "vectors"]
     scale = scale_of(a, b)
     tables: dict[Shape, Scores] = {shape: band.empty(np.float32).astype(np.float32) for shape in SHAPES}
     for first, last in blocks_of(band):

@@ -90,7 +90,10 @@ def best_path(band: Band, scores: Mapping[Shape, Scores], gap: float = 0.0) -> l
     of b, both at least 1, that ends there; `gap` is the score of each sentence left out.
     """
     shapes = sorted(scores)
-    total, came = band.empty(), np.zeros(int(band.starts[-1]), dtype=np.int8)  # 1: gap in a, -1: gap in b, else shape + 2
+    total, came = (
+        band.empty(),
+        np.zeros(int(band.starts[-1]), dtype=np.int8),
+    )  # 1: gap in a, -1: gap in b, else shape + 2
     for row in range(band.n_rows):
         cells = band.row(row)
         best, origin = total[cells], came[cells]
@@ -156,7 +159,8 @@ class Posterior:
         """The probability in [0, 1] that a bead of the path is right."""
         a_start, a_end, b_start, b_end = span
         here, there = (
-            int(self.band.starts[row] + column - self.band.low[row]) for row, column in ((a_end, b_end), (a_start, b_start))
+            int(self.band.starts[row] + column - self.band.low[row])
+            for row, column in ((a_end, b_end), (a_start, b_start))
         )
         shape = (a_end - a_start, b_end - b_start)
         score = 0.0 if 0 in shape else float(self.scores[shape][here])
@@ -172,7 +176,9 @@ def posterior(band: Band, scores: Mapping[Shape, Scores]) -> Posterior:
         if row == 0:
             before[0] = 0.0
         for _, here, there, shape in _sources(band, row, shapes):
-            np.logaddexp(before[here], before[there] + (0.0 if shape is None else scores[shape][here]), out=before[here])
+            np.logaddexp(
+                before[here], before[there] + (0.0 if shape is None else scores[shape][here]), out=before[here]
+            )
         before[cells] = np.logaddexp.accumulate(before[cells])
     after[-1] = 0.0
     for row in range(band.n_rows - 1, -1, -1):

@@ -82,7 +82,8 @@ class Example:
         scores = {}
         for shape, found in self.evidence.items():
             table = self.band.empty().astype(np.float32)
-            cells = np.concatenate([np.arange(*self.band.shared(row, *shape)[0].indices(len(table))[:2]) for row in range(shape[0], self.band.n_rows) if self.band.shared(row, *shape)])  # type: ignore[index]
+            runs = [self.band.shared(row, *shape) for row in range(shape[0], self.band.n_rows)]
+            cells = np.concatenate([np.arange(run[0].start, run[0].stop) for run in runs if run])
             table[cells] = weights.astype(np.float32) @ found[:, cells]
             scores[shape] = table
         sums = posterior(self.band, scores)
@@ -101,12 +102,16 @@ def fit(examples: Sequence[Example], penalty: float, steps: int) -> dict[str, fl
         losses, slopes = zip(*(example.loss(weights) for example in examples), strict=True)
         return sum(losses) / n + penalty * float(weights @ weights), sum(slopes) / n + 2 * penalty * weights
 
-    found = minimize(objective, np.zeros(len(examples[0].names)), jac=True, method="L-BFGS-B", options={"maxiter": steps})
+    found = minimize(
+        objective, np.zeros(len(examples[0].names)), jac=True, method="L-BFGS-B", options={"maxiter": steps}
+    )
     log(f"{n} documents, {found.nit} steps: loss {found.fun:.3f}")
     return {name: round(float(weight), 4) for name, weight in zip(examples[0].names, found.x, strict=True)}
 
 
-def fit_aligner(data: Path, encoder: Encoder, number: int, seed: int, penalty: float, steps: int) -> dict[str, dict[str, float]]:
+def fit_aligner(
+    data: Path, encoder: Encoder, number: int, seed: int, penalty: float, steps: int
+) -> dict[str, dict[str, float]]:
     """Both sets of weights from `number` documents of each language pair."""
     described = []
     for pair in CORPORA:
@@ -121,8 +126,12 @@ def fit_aligner(data: Path, encoder: Encoder, number: int, seed: int, penalty: f
 
 def main() -> None:
     """Fit and write ``align/aligner.json``."""
-    parser = argparse.ArgumentParser(prog="python -m training.aligner", description="Fit the sentence aligner's weights.")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/parallel"), help="folder of <corpus>.<src>-<tgt>.tsv.xz")
+    parser = argparse.ArgumentParser(
+        prog="python -m training.aligner", description="Fit the sentence aligner's weights."
+    )
+    parser.add_argument(
+        "--data", type=Path, default=Path("../shared/data/parallel"), help="folder of <corpus>.<src>-<tgt>.tsv.xz"
+    )
     parser.add_argument("--model", default=None, help="model folder; the shipped one if left out")
     parser.add_argument("--documents", type=int, default=24, help="of each language pair")
     parser.add_argument("--seed", type=int, default=11)
@@ -133,7 +142,12 @@ def main() -> None:
     encoder = load_encoder(options.model)
     weights = fit_aligner(options.data, encoder, options.documents, options.seed, options.penalty, options.steps)
     record = {
-        "fitted": {"documents": options.documents, "seed": options.seed, "penalty": options.penalty, "model": encoder.fingerprint},
+        "fitted": {
+            "documents": options.documents,
+            "seed": options.seed,
+            "penalty": options.penalty,
+            "model": encoder.fingerprint,
+        },
         "weights": weights,
     }
     options.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
