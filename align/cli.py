@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from align.align_command import align
 from align.cli_stories import COMMANDS
 from align.errors import AlignError, InputError, ModelMismatchError
 from align.terminal import as_of_option as _as_of
@@ -386,7 +387,7 @@ def serve(
 main.add_command(keys)
 
 
-for command in COMMANDS:
+for command in (align, *COMMANDS):
     main.add_command(command)
 
 

@@ -16,6 +16,7 @@ from align.boilerplate import shared_sentences, update_boilerplate, without_boil
 from align.drafts import Checked, Match, draft_item, matches_of
 from align.embedding import SHIPPED_MODEL, Encoder, StaticEncoder, load_encoder
 from align.errors import ModelMismatchError
+from align.exchange import AlignedPair
 from align.index import NeighbourIndex
 from align.ingesting import IngestReport, Intake
 from align.reading import read
@@ -23,7 +24,9 @@ from align.records import Document, Item, ItemVectors, Rejection, Relation, Vect
 from align.regrouping import regroup
 from align.relations import CANDIDATE_FLOOR, Described, describe, load_verifier, relate
 from align.segmenting import SEGMENTER
+from align.sentences import Alignment
 from align.vectors import vectorise
+from align.versions import align_versions, version_of_item
 
 BATCH_DOCUMENTS = 128
 RELATE_BATCH = 256
@@ -254,6 +257,18 @@ class Pipeline(Archive):
         with self.store.writing():
             self.store.touch(touched)
             regroup(self.store, why)
+
+    # variants → sentence alignment
+
+    def aligned_pair(self, a: str, b: str) -> AlignedPair:
+        """Two items, named by id or external id, with the alignment of their sentences. Raises NotFoundError."""
+        with self.store.reading():
+            first, second = (version_of_item(self.find(reference)) for reference in (a, b))
+        return AlignedPair(first, second, align_versions(first, second, self.encoder))
+
+    def alignment(self, a: str, b: str) -> Alignment:
+        """The sentence beads between two items. Raises NotFoundError."""
+        return self.aligned_pair(a, b).alignment
 
     # drafts
 
