@@ -28,7 +28,7 @@ from align.terminal import show_progress as _progress
 from service.keys_command import keys
 
 if TYPE_CHECKING:
-    from align.evaluation import Figure
+    from align.figures import Figure
     from align.records import Variant
 
 LANGUAGE_NAMES = {"en": "English", "ja": "Japanese", "de": "German", "it": "Italian"}

@@ -11,13 +11,14 @@ import itertools
 import time
 import tomllib
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from align.alignment_eval import evaluate_alignment
 from align.embedding import Encoder
 from align.errors import InputError
+from align.figures import Figure
 from align.records import Vectors
 from align.vectors import unit
 
@@ -32,17 +33,6 @@ PUBLISHED_TATOEBA: dict[str, dict[str, float]] = {
     "static-similarity-mrl-multilingual-v1 (108M static)": {"de": 96.5, "it": 93.7, "ja": 89.8},
     "potion-multilingual-128M (128M static)": {"de": 70.1, "it": 57.1, "ja": 54.8},
 }
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured number. `goal` is the least value wanted of it, None where none is stated."""
-
-    group: str
-    name: str
-    value: float
-    unit: str
-    goal: float | None = None
 
 
 def retrieval_accuracy(source: Vectors, target: Vectors) -> float:
@@ -175,6 +165,7 @@ def evaluate(encoder: Encoder, data: Path | None, seeds: Path | None) -> list[Fi
         flores = data / "flores200_devtest" / "flores200_devtest_en_de_it_ja.tsv"
         figures += evaluate_flores(encoder, flores)
         figures += evaluate_sts(encoder, data / "stsb_multi_mt" / "stsb_dev_en_de_it_ja.tsv")
+        figures += evaluate_alignment(encoder, {lang: [row[lang] for row in _table(flores)] for lang in LANGUAGES})
         sentences = [row[lang] for row in _table(flores) for lang in LANGUAGES]
         figures.append(encode_speed(encoder, sentences * 5))
     if seeds is not None:
