@@ -103,7 +103,9 @@ def _band_of_interest(a: Side, b: Side) -> Band:
             band = Band.whole(len(runs_a), len(runs_b))
         else:
             ends = (len(runs_a), len(runs_b), len(runs_a), len(runs_b))
-            finer = [tuple(min(2 * at, ends[0] if place < 2 else ends[1]) for place, at in enumerate(span)) for span in path]
+            finer = [
+                tuple(min(2 * at, ends[0] if place < 2 else ends[1]) for place, at in enumerate(span)) for span in path
+            ]
             band = Band.around([(span[0], span[1], span[2], span[3]) for span in finer], RADIUS)
         if len(runs_a) == a.n and len(runs_b) == b.n:
             return band
@@ -150,7 +152,9 @@ def _moved(a: Side, b: Side, beads: Sequence[Bead]) -> list[Bead]:
         inner = _monotone(a.part(part_a[0], part_a[-1] + 1), b.part(part_b[0], part_b[-1] + 1))
         for bead in inner:
             if bead.a and bead.b and bead.score >= 0.5:
-                shifted = Bead(tuple(at + part_a[0] for at in bead.a), tuple(at + part_b[0] for at in bead.b), bead.score)
+                shifted = Bead(
+                    tuple(at + part_a[0] for at in bead.a), tuple(at + part_b[0] for at in bead.b), bead.score
+                )
                 found.append(shifted)
                 done |= {("a", at) for at in shifted.a} | {("b", at) for at in shifted.b}
     return sorted(found, key=lambda bead: bead.a)
@@ -158,7 +162,8 @@ def _moved(a: Side, b: Side, beads: Sequence[Bead]) -> list[Bead]:
 
 def _runs(alone: Sequence[int]) -> list[list[int]]:
     return [
-        [at for _, at in group] for _, group in itertools.groupby(enumerate(alone), key=lambda placed: placed[1] - placed[0])
+        [at for _, at in group]
+        for _, group in itertools.groupby(enumerate(alone), key=lambda placed: placed[1] - placed[0])
     ]
 
 
@@ -176,14 +181,14 @@ def _seeds(a: Side, b: Side, alone_a: Sequence[int], alone_b: Sequence[int]) -> 
     """Sentence pairs that are each other's best and clearly belong together: (score, a, b)."""
     if not alone_a or not alone_b:
         return []
-    weights = fitted_weights()["tokens" if a.tokens is not None else "vectors"]
+    weights = fitted_weights()["tokens" if a.words is not None else "vectors"]
     best_of_a: dict[int, tuple[float, int]] = {}
     best_of_b: dict[int, tuple[float, int]] = {}
     for start in range(0, len(alone_a), MOVED_BLOCK):
         rows = alone_a[start : start + MOVED_BLOCK]
         similarity = a.windows[0][rows] @ b.windows[0][alone_b].T
         nearest = np.argsort(-similarity, axis=1)[:, :CANDIDATES]
-        columns = sorted({alone_b[at] for at in nearest.ravel()})
+        columns = sorted({alone_b[int(at)] for at in nearest.ravel()})
         ((_, found),) = evidence(a.pick(rows), b.pick(columns), scale_of(a, b), ((1, 1),))
         scores = weigh(found, weights)
         for place, at_a in enumerate(rows):
