@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
@@ -23,13 +25,16 @@ class BeadOut(BaseModel):
 
 
 class AlignmentOut(BaseModel):
-    """The sentences of two items, the beads that hold each once, in order, and those that moved."""
+    """The sentences of two items, the beads that hold each once, in order, those that moved, and what differs."""
 
     beads: list[BeadOut]
     a: list[str]
     b: list[str]
     langs: list[str]
     moved: list[BeadOut]
+    differences: dict[str, Any]
+    coverage: dict[str, float]
+    kind: str
 
 
 @router.get("/v1/items/{item_id:path}/alignment/{other:path}", response_model=AlignmentOut, responses=errors(404))
