@@ -52,11 +52,15 @@ def differences(alignment: Alignment) -> Differences:
     held_b = {place for bead in together for place in bead.b}
     left_out = tuple(place for place in range(len(alignment.a)) if place not in held_a)
     added = tuple(place for place in range(len(alignment.b)) if place not in held_b)
+    everywhere = [
+        [found for sentence in sentences for found in quantities(sentence, lang)]
+        for sentences, lang in zip((alignment.a, alignment.b), alignment.langs, strict=True)
+    ]
     found = tuple(
         difference
         for number, bead in enumerate((*alignment.beads, *alignment.moved))
         if bead.a and bead.b
-        for difference in _compared(number, bead, alignment)
+        for difference in _compared(number, bead, alignment, everywhere)
     )
     coverage = (_share(alignment.a, held_a), _share(alignment.b, held_b))
     return Differences(
@@ -85,7 +89,10 @@ def _kind(coverage: tuple[float, float]) -> str:
     return "adaptation" if max(coverage) >= ADAPTED else "independent"
 
 
-def _compared(number: int, bead: Bead, alignment: Alignment) -> list[QuantityDifference]:
+def _compared(
+    number: int, bead: Bead, alignment: Alignment, everywhere: Sequence[Sequence[Quantity]]
+) -> list[QuantityDifference]:
+    """The quantities of one bead; `everywhere` are those of all of a and of all of b."""
     left = [found for place in bead.a for found in quantities(alignment.a[place], alignment.langs[0])]
     right = [found for place in bead.b for found in quantities(alignment.b[place], alignment.langs[1])]
     verdicts = []
@@ -95,6 +102,9 @@ def _compared(number: int, bead: Bead, alignment: Alignment) -> list[QuantityDif
             left.remove(own)
             right.remove(same)
             verdicts.append(QuantityDifference(number, "agree", own, same))
+    # Said again here, elsewhere there: neither a contradiction nor missing.
+    left = [own for own in left if not any(_same(own, other) for other in everywhere[1])]
+    right = [other for other in right if not any(_same(own, other) for own in everywhere[0])]
     # What is left over in the same unit, in order, was meant to be the same.
     for own in list(left):
         rival = next((other for other in right if other.unit == own.unit), None)

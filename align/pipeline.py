@@ -266,6 +266,21 @@ class Pipeline(Archive):
             first, second = (version_of_item(self.find(reference)) for reference in (a, b))
         return AlignedPair(first, second, align_versions(first, second, self.encoder))
 
+    def aligned_pairs(
+        self, cluster_id: str | None = None, langs: tuple[str, str] | None = None
+    ) -> Iterator[AlignedPair]:
+        """Every two items in different languages of one cluster, or of each; with `langs` only these two, in this order.
+
+        Raises NotFoundError where there is no such cluster.
+        """
+        for cluster in self.clusters() if cluster_id is None else [self.cluster(cluster_id)]:
+            for one, other in itertools.combinations(self.members(cluster), 2):
+                if langs is not None and (other.lang, one.lang) == langs:
+                    one, other = other, one
+                if one.lang != other.lang and langs in (None, (one.lang, other.lang)):
+                    first, second = version_of_item(one), version_of_item(other)
+                    yield AlignedPair(first, second, align_versions(first, second, self.encoder))
+
     def alignment(self, a: str, b: str) -> Alignment:
         """The sentence beads between two items. Raises NotFoundError."""
         return self.aligned_pair(a, b).alignment

@@ -93,6 +93,10 @@ def test_html_escapes_what_it_shows(tmp_path: Path) -> None:
         (("port-strike-01.en", "nobody"), 1, "nobody"),
         (("nobody.txt", "seeds/README.md", "--lines"), 2, "nobody.txt"),
         (("port-strike-01.en", "port-strike-01.de", "--json", "--format", "tmx"), 2, "leave one out"),
+        (("port-strike-01.en",), 2, "two items"),
+        (("--all", "--format", "tmx", "--langs", "english"), 2, "en-ja"),
+        (("--all", "--format", "xliff"), 2, "--langs"),
+        (("--cluster", "c-nobody", "--format", "tmx"), 1, "c-nobody"),
     ],
 )
 def test_bad_input_is_named(index: Path, arguments: tuple[str, ...], status: int, words: str) -> None:
@@ -101,3 +105,28 @@ def test_bad_input_is_named(index: Path, arguments: tuple[str, ...], status: int
     assert done.returncode == status
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_whole_index_by_language_pair_and_score(index: Path) -> None:
+    """--all writes one memory of a language pair, each unit once; a higher score leaves fewer units."""
+    counts = []
+    for score in ("0", "0.9"):
+        done = command("align", "--all", "--langs", "en-ja", "--min-score", score, "--index", index, "--format", "tmx")
+        units = list(etree.fromstring(done.stdout.encode()).iter("tu"))
+        assert len({unit.get("tuid") for unit in units}) == len(units)
+        langs = "{http://www.w3.org/XML/1998/namespace}lang"
+        assert {tuple(tuv.get(langs) for tuv in unit.iter("tuv")) for unit in units} == {("en", "ja")}
+        assert all(float(unit[0].text or "") >= float(score) for unit in units)
+        counts.append(len(units))
+    assert counts[0] > counts[1] > 0
+
+
+def test_a_cluster_holds_every_pair_of_its_languages(index: Path) -> None:
+    """--cluster writes the pairs of one story."""
+    story = json.loads(command("variants", "port-strike-01.en", "--index", index, "--json").stdout)["cluster"]
+    done = command("align", "--cluster", story, "--index", index, "--format", "tmx")
+    root = etree.fromstring(done.stdout.encode())
+    langs = "{http://www.w3.org/XML/1998/namespace}lang"
+    assert {frozenset(tuv.get(langs) or "" for tuv in unit.iter("tuv")) for unit in root.iter("tu")} >= {
+        frozenset(pair) for pair in (("en", "de"), ("en", "ja"), ("de", "it"))
+    }

@@ -74,3 +74,14 @@ def test_a_sentence_left_out_is_named_and_lowers_coverage(encoder: StaticEncoder
     assert found.summary == (f"The German version leaves out: {a[1]}",)
     assert found.coverage[0] < found.coverage[1] == 1.0
     assert found.kind == "partial_translation"
+
+
+def test_a_value_said_twice_on_one_side_is_not_missing_on_the_other() -> None:
+    """A quantity that the other version has in another sentence neither contradicts nor is missing."""
+    a, b = (
+        ("A 48-hour strike begins.", "The strike of 48 hours affects 22 ships."),
+        ("48時間のスト。", "22隻に影響する。"),
+    )
+    beads = (Bead((0,), (0,), 1.0), Bead((1,), (1,), 1.0))
+    found = differences(Alignment(("en", "ja"), a, b, beads, ()))
+    assert [entry.verdict for entry in found.quantities] == ["agree", "agree"]
