@@ -36,6 +36,7 @@ _UNITS = {
     "EUR": r"€|euros?\b|ユーロ",
     "USD": r"(?:us-?)?dollars?\b|dollari\b|dollaro\b|\$|ドル|米ドル",
     "GBP": r"pounds?\b|£|pfund\b|sterline\b|ポンド",
+    "CHF": r"(?:swiss )?francs?\b|(?:schweizer )?franken\b|franchi\b|フラン",
     "JPY": r"yen\b|¥|円",
 }
 _UNIT = re.compile(
@@ -49,7 +50,14 @@ _MONTHS = {
     "de": "januar februar märz april mai juni juli august september oktober november dezember",
     "it": "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre",
 }
-_SPELLED = re.compile(r"[^\W\d_]+")
+_ERAS = {"令和": 2018, "平成": 1988, "昭和": 1925}
+"""Japanese eras and the year before their first, in the common calendar."""
+_ERA_YEAR = re.compile(rf"({'|'.join(_ERAS)})(\d{{1,2}}|元)年")
+_DIGIT_DATE = re.compile(r"\b(?:\d{4}-(\d{2})-(\d{2})|(\d{1,2})\.(\d{1,2})\.\d{4})\b")
+"""2026-11-25, and 25.11.2026 as German and Italian write it."""
+_KANJI = re.compile(r"([一二三四五六七八九十百千]+)(?=人|名|隻|台|件|回|社|カ国|か国)")
+_KANJI_DIGITS = {sign: value for value, sign in enumerate("一二三四五六七八九", 1)}
+_SPELLED = re.compile(rf"([^\W\d_]+)(?: ({_SCALE})\b)?", re.IGNORECASE)
 
 
 def quantities(text: str, lang: str) -> list[Quantity]:
@@ -59,6 +67,12 @@ def quantities(text: str, lang: str) -> list[Quantity]:
     for start, end, value in _dates(text, lang):
         found.append((start, Quantity(text[start:end], value, "date")))
         text = text[:start] + " " * (end - start) + text[end:]
+    if lang == "ja":
+        for match in _ERA_YEAR.finditer(text):
+            year = _ERAS[match[1]] + (1 if match[2] == "元" else int(match[2]))
+            found.append((match.start(), Quantity(match.group(), float(year), "")))
+        text = _ERA_YEAR.sub(lambda match: " " * len(match.group()), text)
+        found += [(match.start(), Quantity(match[1], _kanji(match[1]), "")) for match in _KANJI.finditer(text)]
     pattern = re.compile(rf"([$€£¥])?\s?(?<![\d.,])({_AMOUNT.get(lang, _AMOUNT[''])})", re.IGNORECASE)
     for match in pattern.finditer(text):
         amount = match.group(2).rstrip(",")
@@ -71,8 +85,13 @@ def quantities(text: str, lang: str) -> list[Quantity]:
         found.append((match.start(), Quantity(written, next(iter(values)), unit)))
         text = text[: match.start()] + " " * (match.end() - match.start()) + text[match.end() :]
     for match in _SPELLED.finditer(text):
-        if spelled := numbers(match.group(), lang):
-            found.append((match.start(), Quantity(match.group(), next(iter(spelled)), "")))
+        if spelled := numbers(match[1], lang):
+            scale = next(iter(numbers(f"1 {match[2]}", lang))) if match[2] else 1.0
+            after = _UNIT.match(text, match.end())
+            written = text[match.start() : after.end() if after else match.end()]
+            found.append(
+                (match.start(), Quantity(written, next(iter(spelled)) * scale, _unit_of(after) if after else ""))
+            )
     return [quantity for _, quantity in sorted(found, key=lambda placed: placed[0])]
 
 
@@ -80,18 +99,42 @@ def _unit_of(match: re.Match[str]) -> str:
     return list(_UNITS)[int(str(match.lastgroup)[1:])]
 
 
+def _kanji(signs: str) -> float:
+    """The value of a number below ten thousand in kanji: 二十一 is 21."""
+    total, digit = 0, 0
+    for sign in signs:
+        if sign in _KANJI_DIGITS:
+            digit = _KANJI_DIGITS[sign]
+        else:
+            total += (digit or 1) * {"十": 10, "百": 100, "千": 1000}[sign]
+            digit = 0
+    return float(total + digit)
+
+
 def _dates(text: str, lang: str) -> list[tuple[int, int, float]]:
     if lang == "ja":
         found = re.finditer(r"(\d{1,2})月(\d{1,2})日", text)
         return [(m.start(), m.end(), int(m[1]) * 100.0 + int(m[2])) for m in found]
     names = _MONTHS.get(lang, _MONTHS["en"]).split()
-    either = "|".join(names)
-    dates = []
+    either = "|".join(rf"{name}|{name[:3]}\.?" if lang == "en" else name for name in names)
+    dates = [
+        (m.start(), m.end(), int(m[1] or m[4]) * 100.0 + int(m[2] or m[3]))
+        for m in _DIGIT_DATE.finditer(text)
+        if int(m[1] or m[4]) <= 12
+    ]
     for match in re.finditer(
         rf"\b(?:(\d{{1,2}})(?:\.|st|nd|rd|th|º)? ?({either})|({either}) (\d{{1,2}})(?:st|nd|rd|th)?)\b",
         text,
         re.IGNORECASE,
     ):
-        day, month = int(match[1] or match[4]), names.index((match[2] or match[3]).lower()) + 1
+        day, month = (
+            int(match[1] or match[4]),
+            1
+            + next(
+                place
+                for place, name in enumerate(names)
+                if (match[2] or match[3]).lower().rstrip(".") in (name, name[:3])
+            ),
+        )
         dates.append((match.start(), match.end(), month * 100.0 + day))
     return dates
