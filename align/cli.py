@@ -28,6 +28,7 @@ from align.terminal import show_progress as _progress
 from service.keys_command import keys
 
 if TYPE_CHECKING:
+    from align.embedding import Encoder
     from align.figures import Figure
     from align.records import Variant
 
@@ -288,14 +289,46 @@ def report(form: str, output: Path | None, as_of: str | None, folder: Path, as_j
     help="Folder of stories with an expected.toml.",
 )
 @click.option(
+    "--pairs",
+    "memories",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    help="A TMX file whose pairs are an evaluation set too; may be repeated.",
+)
+@click.option("--only-pairs", is_flag=True, help="Measure nothing but the --pairs.")
+@click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default=None, help="Write the figures as JSON."
 )
 @_options
 def evaluate(
-    model: str | None, data: Path | None, stories: Path, output: Path | None, folder: Path, as_json: bool
-) -> None:
+    model: str | None, data: Path | None, stories: Path, memories: tuple[Path, ...], only_pairs: bool,
+    output: Path | None, folder: Path, as_json: bool,
+) -> None:  # fmt: skip
     """Measure the model and the clusters: the project's quality benchmark."""
     from align.embedding import load_encoder
+    from align.evaluation import evaluate_memory
+
+    if only_pairs and not memories:
+        raise InputError("--only-pairs without --pairs leaves nothing to measure; name a TMX file with --pairs")
+    encoder = load_encoder(model)
+    figures = [] if only_pairs else _measured(encoder, data, stories)
+    for path in memories:
+        figures += evaluate_memory(encoder, path)
+    shape = {
+        "model": encoder.name,
+        "fingerprint": encoder.fingerprint,
+        "figures": [
+            {"group": f.group, "name": f.name, "value": round(f.value, 2), "unit": f.unit, "goal": f.goal}
+            for f in figures
+        ],
+    }
+    if output is not None:
+        output.write_text(json.dumps(shape, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    _print_json(shape) if as_json else _print_figures(encoder.name, figures)
+
+
+def _measured(encoder: Encoder, data: Path | None, stories: Path) -> list[Figure]:
+    """The figures of the public sets and the stories at hand."""
     from align.evaluation import evaluate as measure
 
     beside = Path("../shared/data/eval")
@@ -308,19 +341,7 @@ def evaluate(
         )
     if not (stories / "expected.toml").is_file():
         raise InputError(f"{stories / 'expected.toml'}: no such file; name a folder of stories with --stories")
-    encoder = load_encoder(model)
-    figures = measure(encoder, data, stories)
-    shape = {
-        "model": encoder.name,
-        "fingerprint": encoder.fingerprint,
-        "figures": [
-            {"group": f.group, "name": f.name, "value": round(f.value, 2), "unit": f.unit, "goal": f.goal}
-            for f in figures
-        ],
-    }
-    if output is not None:
-        output.write_text(json.dumps(shape, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    _print_json(shape) if as_json else _print_figures(encoder.name, figures)
+    return measure(encoder, data, stories)
 
 
 def _print_figures(name: str, figures: Iterable[Figure]) -> None:

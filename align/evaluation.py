@@ -19,6 +19,7 @@ from align.alignment_eval import evaluate_alignment
 from align.embedding import Encoder
 from align.errors import InputError
 from align.figures import Figure
+from align.memories import read_tmx
 from align.records import Vectors
 from align.vectors import unit
 
@@ -147,6 +148,17 @@ def evaluate_stories(encoder: Encoder, folder: Path, name: str) -> list[Figure]:
         Figure(group, "B-cubed recall", 100 * recall, "%"),
         Figure(group, "B-cubed F1", 100 * f1, "%", 95.0),
     ]
+
+
+def evaluate_memory(encoder: Encoder, path: Path) -> list[Figure]:
+    """Sentence retrieval both ways on the pairs of a TMX file, by language pair."""
+    figures = []
+    for (lang_a, lang_b), pairs in read_tmx(path).items():
+        first, second = (encoder.encode([pair[side] for pair in pairs]) for side in (0, 1))
+        group = f"{path.name}, {len(pairs)} pairs"
+        figures.append(Figure(group, f"{lang_a}→{lang_b}", retrieval_accuracy(first, second), "%"))
+        figures.append(Figure(group, f"{lang_b}→{lang_a}", retrieval_accuracy(second, first), "%"))
+    return figures
 
 
 def encode_speed(encoder: Encoder, texts: Sequence[str]) -> Figure:
