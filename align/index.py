@@ -22,6 +22,10 @@ EXACT_LIMIT = 60_000
 HNSW_LINKS = 32
 HNSW_BREADTH = 200
 FIRST_ASK = 64
+GONE = -1
+"""The owner of a row that was dropped and still stands in the graph."""
+MOST_GONE = 0.2
+"""Share of dropped rows above which the graph is built anew."""
 FORMAT = 2
 FILE = "neighbours.npz"
 
@@ -34,12 +38,17 @@ class NeighbourIndex:
 
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension
-        self.vectors: Vectors = np.empty((0, dimension), dtype=np.float32)
+        self._rows: Vectors = np.empty((0, dimension), dtype=np.float32)  # with room at the end
         self.owners: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._faiss: Any = None
 
     def __len__(self) -> int:
         return len(self.owners)
+
+    @property
+    def vectors(self) -> Vectors:
+        """(n, d) float32, row i of the index."""
+        return self._rows[: len(self.owners)]
 
     def add(self, owners: Sequence[int] | NDArray[np.int64], vectors: Vectors) -> None:
         """Add rows (n, d) that belong to `owners` (n,). Raises ValueError for another dimension."""
@@ -47,7 +56,12 @@ class NeighbourIndex:
             raise ValueError(
                 f"vectors of shape {vectors.shape} for {len(owners)} owners in an index of dimension {self.dimension}"
             )
-        self.vectors = np.concatenate([self.vectors, vectors.astype(np.float32)])
+        start, end = len(self), len(self) + len(owners)
+        if end > len(self._rows):
+            grown = np.empty((max(end, len(self._rows) * 5 // 4), self.dimension), dtype=np.float32)
+            grown[:start] = self.vectors
+            self._rows = grown
+        self._rows[start:end] = vectors
         self.owners = np.concatenate([self.owners, np.asarray(owners, dtype=np.int64)])
         if self._faiss is not None and self._is_exact(self._faiss) == (len(self) <= EXACT_LIMIT):
             self._faiss.add(np.ascontiguousarray(vectors, dtype=np.float32))
@@ -55,10 +69,16 @@ class NeighbourIndex:
             self._faiss = None
 
     def remove(self, owners: Sequence[int]) -> None:
-        """Drop every row of `owners`. The graph has no removal, so it is rebuilt when next asked."""
+        """Drop every row of `owners`. The graph has no removal: its rows lose their owner, until a fifth of them has."""
         keep = ~np.isin(self.owners, np.asarray(owners, dtype=np.int64))
-        if not keep.all():
-            self.vectors, self.owners, self._faiss = self.vectors[keep], self.owners[keep], None
+        if keep.all():
+            return
+        if self._faiss is not None and not self._is_exact(self._faiss):
+            self.owners = np.where(keep, self.owners, GONE)
+            keep = self.owners != GONE
+            if keep.mean() > 1.0 - MOST_GONE:
+                return
+        self._rows, self.owners, self._faiss = self._rows[: len(self)][keep], self.owners[keep], None
 
     @staticmethod
     def _is_exact(index: Any) -> bool:
@@ -76,11 +96,14 @@ class NeighbourIndex:
             self._faiss.add(self.vectors)
         return self._faiss
 
-    def neighbours(self, queries: Vectors, floor: float) -> list[dict[int, float]]:
+    def neighbours(
+        self, queries: Vectors, floor: float, nearest: int | None = None, always: float = 1.0
+    ) -> list[dict[int, float]]:
         """For each query (n, d): every owner with a vector at cosine >= `floor` (inclusive), and its best cosine.
 
-        Exact up to EXACT_LIMIT rows. Above, a neighbour can be missed by the graph, never invented:
-        cosines are computed from the vectors.
+        With `nearest`, only so many owners, the nearest, and besides them every one at cosine >= `always`
+        (inclusive), however many: 300 copies of a text are 300 neighbours. Exact up to EXACT_LIMIT rows. Above, a
+        neighbour can be missed by the graph, never invented: cosines are computed from the vectors.
         """
         found: list[dict[int, float]] = [{} for _ in range(len(queries))]
         if not len(self) or not len(queries):
@@ -99,13 +122,22 @@ class NeighbourIndex:
                 for query, row in zip(part, rows, strict=True):
                     row = row[row >= 0]  # faiss pads missing neighbours with -1
                     cosines = self.vectors[row] @ queries[query]
-                    if ask < len(self) and len(row) and cosines[-1] >= floor:
+                    # An owner may have both of its vectors among the rows, so twice `nearest` rows hold `nearest` owners.
+                    enough = nearest is not None and ask >= 2 * nearest and len(row) and cosines[-1] < always
+                    if ask < len(self) and len(row) and cosines[-1] >= floor and not enough:
                         unfinished.append(int(query))
                         continue
                     best: dict[int, float] = {}
                     for owner, cosine in zip(self.owners[row].tolist(), cosines.tolist(), strict=True):
-                        if cosine >= floor:
+                        if cosine >= floor and owner != GONE:
                             best[owner] = max(cosine, best.get(owner, -1.0))
+                    if nearest is not None and len(best) > nearest:
+                        ranked = sorted(best.items(), key=lambda entry: (-entry[1], entry[0]))
+                        best = {
+                            owner: cosine
+                            for at, (owner, cosine) in enumerate(ranked)
+                            if at < nearest or cosine >= always
+                        }
                     found[query] = best
             waiting = np.asarray(unfinished, dtype=np.int64)
             ask = min(4 * ask, len(self))

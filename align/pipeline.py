@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from align.ingesting import IngestReport, Intake
 from align.reading import read
 from align.records import Document, Item, ItemVectors, Rejection, Relation, Vectors
 from align.regrouping import regroup
-from align.relations import CANDIDATE_FLOOR, Described, describe, load_verifier, relate
+from align.relations import ALWAYS, CANDIDATE_FLOOR, NEAREST, Described, describe, load_verifier, relate
 from align.segmenting import SEGMENTER
 from align.vectors import vectorise
 
@@ -35,7 +36,8 @@ Progress = Callable[[str], None]
 class Pipeline(Archive):
     """One index folder with one model: everything the commands and the service do.
 
-    What needs no model is an ``Archive``; the encoder is loaded when a text has to be embedded.
+    What needs no model is an ``Archive``; the encoder is loaded when a text has to be embedded. While one
+    thread ingests, others go on reading and checking at the last committed state.
     """
 
     def __init__(self, folder: Path, model: Encoder | str | None = None) -> None:
@@ -45,6 +47,7 @@ class Pipeline(Archive):
         index is new). Raises ModelMismatchError if the index was made by another model.
         """
         super().__init__(folder)
+        self._guard = threading.RLock()  # of what is loaded; the lock of writers is another, so that readers go on
         self._given = model
         self._encoder: Encoder | None = None
         self._tokens: StaticEncoder | None = None
@@ -64,7 +67,7 @@ class Pipeline(Archive):
 
         Raises ModelMismatchError where the index belongs to another model than the one asked for.
         """
-        with self._lock:
+        with self._guard:
             fingerprint = self.store.setting("model_fingerprint")
             if self._encoder is not None and fingerprint not in (None, self._encoder.fingerprint):
                 self._encoder = self._tokens = self._given = None
@@ -103,7 +106,7 @@ class Pipeline(Archive):
     @property
     def tokens(self) -> StaticEncoder:
         """The static model that token evidence is read from: the index's own where it is static, else the shipped one."""
-        with self._lock:
+        with self._guard:
             if isinstance(self.encoder, StaticEncoder):
                 return self.encoder
             if self._tokens is None:
@@ -163,7 +166,7 @@ class Pipeline(Archive):
 
     def index(self) -> NeighbourIndex:
         """The neighbour index of the store's current vectors: from memory or disk, brought up to date, or built anew."""
-        with self._lock:
+        with self._guard:
             generation = self.store.generation()
             stamp = f"{self.store.setting('database')}:{self.store.setting('model_fingerprint')}"
             if self._index is None or self._index[2] != stamp:
@@ -246,7 +249,8 @@ class Pipeline(Archive):
         if not views:
             return []
         rows = [row for own in views for row in own]
-        answers = iter(self.index().neighbours(np.stack(rows), CANDIDATE_FLOOR))
+        with self._guard:  # adding to the index while another thread searches it is unsafe
+            answers = iter(self.index().neighbours(np.stack(rows), CANDIDATE_FLOOR, NEAREST, ALWAYS))
         return [set().union(*(next(answers) for _ in own)) for own in views]
 
     def _recluster(self, touched: set[str], why: str = "ingest") -> None:

@@ -27,6 +27,10 @@ from align.vectors import full_text
 
 CANDIDATE_FLOOR = 0.30
 """Least cosine between any two views that makes two items worth comparing, inclusive."""
+NEAREST = 64
+"""How many nearest items are compared at most, of those less similar than ALWAYS."""
+ALWAYS = 0.60
+"""Cosine from which on every item is compared, however many there are, inclusive."""
 NEAR_OVERLAP = 0.50
 """Least share of either text's shingles in the other that makes an edited copy, inclusive: one word in seven may differ."""
 CONTAINED = 0.75
