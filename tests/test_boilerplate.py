@@ -21,14 +21,22 @@ ABOUT = (
     "north since 1921. Write to the editors at the old customs house, or call on us there between nine and five."
 )
 STORIES = {
-    "dockers": "Dockers in Hamburg will stop work for two days from Friday, their union said after a vote.",
-    "clocks": "A museum in Turin opened a show of forty Baroque clocks on Sunday, lent by a collector in Vienna.",
-    "train": "Rail operators in four countries agreed on a night train from Rome to Hamburg, to start in May.",
-    "vaccine": "Health officials in Osaka recalled nine thousand doses of a flu vaccine after a fridge failed.",
-    "orchestra": "The orchestra of Leeds has chosen a conductor of twenty-six years, the youngest it ever had.",
-    "chips": "A chip maker will build its second plant near Dresden and hire eight hundred people, it said.",
-    "quake": "An earthquake off the coast of Noto cut the power of six villages, but nobody was hurt.",
-    "football": "The cup final goes to extra time again after a goalkeeper scored in the last minute of play.",
+    "dockers": "Dockers in Hamburg will stop work for two days from Friday, their union said after a vote. "
+    "Cranes stand still from six in the morning, and eleven freighters will wait at anchor.",
+    "clocks": "A museum in Turin opened a show of forty Baroque clocks on Sunday, lent by a collector in Vienna. "
+    "Most of them still run, and a watchmaker winds each by hand before the doors open.",
+    "train": "Rail operators in four countries agreed on a night train from Rome to Hamburg, to start in May. "
+    "Sleeping cars come from a Spanish builder, and a berth will cost from ninety euros.",
+    "vaccine": "Health officials in Osaka recalled nine thousand doses of a flu vaccine after a fridge failed. "
+    "Parents of children who were given the injections in October are being telephoned.",
+    "orchestra": "The orchestra of Leeds has chosen a conductor of twenty-six years, the youngest it ever had. "
+    "Her first programme pairs a Finnish symphony with a concerto for marimba.",
+    "chips": "A chip maker will build its second plant near Dresden and hire eight hundred people, it said. "
+    "Saxony pays a third of the costs, while farmers worry about their ground water.",
+    "quake": "An earthquake off the coast of Noto cut the power of six villages, but nobody was hurt. "
+    "Engineers inspected bridges and a dam through the night and found hairline cracks.",
+    "football": "The cup final goes to extra time again after a goalkeeper scored in the last minute of play. "
+    "His header from a corner silenced forty thousand supporters of the home side.",
 }
 
 
