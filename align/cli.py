@@ -24,6 +24,7 @@ from align.terminal import options as _options
 from align.terminal import print_json as _print_json
 from align.terminal import print_table as _table
 from align.terminal import show_progress as _progress
+from service.keys_command import keys
 
 if TYPE_CHECKING:
     from align.evaluation import Figure
@@ -345,15 +346,44 @@ def _print_figures(name: str, figures: Iterable[Figure]) -> None:
 
 
 @main.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Another address than loopback needs an API key.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that answer.")
+@click.option("--rate", default="", help="Rate limit of a key without its own, such as 100/second; none if left out.")
+@click.option(
+    "--timeout", type=click.FloatRange(1, 3600), default=30.0, show_default=True, help="Seconds for an answer."
+)
+@click.option("--max-body", type=click.IntRange(1), default=32, show_default=True, help="MiB in one request's body.")
+@click.option(
+    "--max-requests",
+    type=click.IntRange(1),
+    default=200,
+    show_default=True,
+    help="Requests answered at once by a process; above, 503.",
+)
 @_model
 @_options
-def serve(host: str, port: int, model: str | None, folder: Path, as_json: bool) -> None:
-    """Serve the index over HTTP, with a page for people at /."""
+def serve(
+    host: str, port: int, workers: int, rate: str, timeout: float, max_body: int, max_requests: int, model: str | None, folder: Path, as_json: bool
+) -> None:  # fmt: skip
+    """Serve the index over HTTP, with the editors' desk at /."""
     from service.serving import run
+    from service.settings import MIB, Settings
 
-    run(folder, model, host, port)
+    settings = Settings(
+        str(folder),
+        model,
+        host,
+        workers,
+        rate,
+        max_body_bytes=max_body * MIB,
+        max_requests=max_requests,
+        timeout=timeout,
+    )
+    run(settings, port)
+
+
+main.add_command(keys)
 
 
 for command in COMMANDS:

@@ -93,8 +93,8 @@ class ComparisonRows:
             "INSERT OR REPLACE INTO traits VALUES (?, ?)", ((number, traits.pack()) for number, traits in found)
         )
 
-    def neighbourhoods(self) -> list[tuple[int, Vectors, NDArray[np.uint64]]]:
-        """(item number, similarities (slots, NEAREST), keys) of every item that has been compared."""
+    def neighbourhoods(self, after: int) -> list[tuple[int, Vectors, NDArray[np.uint64]]]:
+        """(item number, similarities (slots, NEAREST), keys) of the items whose neighbourhood changed in a run after `after`."""
         return [
             (
                 int(number),
@@ -102,20 +102,23 @@ class ComparisonRows:
                 np.frombuffer(keys, np.uint64),
             )
             for number, similarities, keys in self.store.connection().execute(
-                "SELECT item_number, similarities, keys FROM neighbourhood ORDER BY item_number"
+                "SELECT item_number, similarities, keys FROM neighbourhood WHERE run > ? ORDER BY item_number", (after,)
             )
         ]
 
-    def put_neighbourhoods(self, found: Iterable[tuple[int, Vectors, NDArray[np.uint64]]]) -> None:
+    def put_neighbourhoods(self, run: int, found: Iterable[tuple[int, Vectors, NDArray[np.uint64]]]) -> None:
         self.store.connection().executemany(
-            "INSERT OR REPLACE INTO neighbourhood VALUES (?, ?, ?)",
-            ((number, similarities.astype("<f4").tobytes(), keys.tobytes()) for number, similarities, keys in found),
+            "INSERT OR REPLACE INTO neighbourhood VALUES (?, ?, ?, ?)",
+            (
+                (number, run, similarities.astype("<f4").tobytes(), keys.tobytes())
+                for number, similarities, keys in found
+            ),
         )
 
-    def put_similarities(self, found: Iterable[tuple[int, Vectors]]) -> None:
+    def put_similarities(self, run: int, found: Iterable[tuple[int, Vectors]]) -> None:
         self.store.connection().executemany(
-            "UPDATE neighbourhood SET similarities = ? WHERE item_number = ?",
-            ((similarities.astype("<f4").tobytes(), number) for number, similarities in found),
+            "UPDATE neighbourhood SET run = ?, similarities = ? WHERE item_number = ?",
+            ((run, similarities.astype("<f4").tobytes(), number) for number, similarities in found),
         )
 
     def left(self) -> list[tuple[int, str, Vectors]]:

@@ -125,7 +125,23 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE sentence_left (digest INTEGER PRIMARY KEY) STRICT;
     CREATE TABLE frequent_sentence (digest INTEGER PRIMARY KEY, shared INTEGER NOT NULL) STRICT;
     """,
-    # 4: comparisons of pairs, from which relations are settled; what is kept of a text; neighbourhoods
+    # 4: lists by date and by words
+    """
+    CREATE INDEX item_by_day ON item (coalesce(julianday(published), 0), number);
+    CREATE VIRTUAL TABLE item_words USING fts5 (title, text, content = 'item', content_rowid = 'number', tokenize = 'trigram');
+    CREATE TRIGGER item_words_put AFTER INSERT ON item BEGIN
+        INSERT INTO item_words (rowid, title, text) VALUES (new.number, new.title, new.text);
+    END;
+    CREATE TRIGGER item_words_gone AFTER DELETE ON item BEGIN
+        INSERT INTO item_words (item_words, rowid, title, text) VALUES ('delete', old.number, old.title, old.text);
+    END;
+    CREATE TRIGGER item_words_changed AFTER UPDATE OF title, text ON item BEGIN
+        INSERT INTO item_words (item_words, rowid, title, text) VALUES ('delete', old.number, old.title, old.text);
+        INSERT INTO item_words (rowid, title, text) VALUES (new.number, new.title, new.text);
+    END;
+    INSERT INTO item_words (item_words) VALUES ('rebuild');
+    """,
+    # 5: comparisons of pairs, from which relations are settled; what is kept of a text; neighbourhoods
     """
     CREATE TABLE comparison (
         a TEXT NOT NULL REFERENCES item (id) ON DELETE CASCADE,
@@ -139,10 +155,10 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE TABLE neighbourhood (
         item_number INTEGER PRIMARY KEY REFERENCES item (number) ON DELETE CASCADE,
-        similarities BLOB NOT NULL, keys BLOB NOT NULL
+        run INTEGER NOT NULL, similarities BLOB NOT NULL, keys BLOB NOT NULL
     ) STRICT;
+    CREATE INDEX neighbourhood_by_run ON neighbourhood (run);
     CREATE TABLE neighbour_left (item_number INTEGER NOT NULL, lang TEXT NOT NULL, views BLOB NOT NULL) STRICT;
-    DELETE FROM relation;
     UPDATE item SET related = 0;
     """,
 )

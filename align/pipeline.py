@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -37,7 +38,8 @@ Progress = Callable[[str], None]
 class Pipeline(Archive):
     """One index folder with one model: everything the commands and the service do.
 
-    What needs no model is an ``Archive``; the encoder is loaded when a text has to be embedded.
+    What needs no model is an ``Archive``; the encoder is loaded when a text has to be embedded. While one
+    thread ingests, others go on reading and checking at the last committed state.
     """
 
     def __init__(self, folder: Path, model: Encoder | str | None = None) -> None:
@@ -47,11 +49,13 @@ class Pipeline(Archive):
         index is new). Raises ModelMismatchError if the index was made by another model.
         """
         super().__init__(folder)
+        self._guard = threading.RLock()  # of what is loaded; the lock of writers is another, so that readers go on
         self._given = model
         self._encoder: Encoder | None = None
         self._tokens: StaticEncoder | None = None
         self._index: tuple[NeighbourIndex, int, str] | None = None
         self._relating = Relating(self.store)
+        self._opinions = Relating(self.store)  # of its own memory: a draft waits for no writer
         try:
             if model is not None and self.store.setting("model") is not None:
                 self.encoder  # noqa: B018 - opens the model, which refuses another than the index's
@@ -67,7 +71,7 @@ class Pipeline(Archive):
 
         Raises ModelMismatchError where the index belongs to another model than the one asked for.
         """
-        with self._lock:
+        with self._guard:
             fingerprint = self.store.setting("model_fingerprint")
             if self._encoder is not None and fingerprint not in (None, self._encoder.fingerprint):
                 self._encoder = self._tokens = self._given = None
@@ -106,7 +110,7 @@ class Pipeline(Archive):
     @property
     def tokens(self) -> StaticEncoder:
         """The static model that token evidence is read from: the index's own where it is static, else the shipped one."""
-        with self._lock:
+        with self._guard:
             if isinstance(self.encoder, StaticEncoder):
                 return self.encoder
             if self._tokens is None:
@@ -158,15 +162,14 @@ class Pipeline(Archive):
     def delete(self, reference: str) -> Item:
         """Delete an item; its story's other items stay, and what counts in them is worked out again. Raises NotFoundError."""
         item = super().delete(reference)
-        if self.store.left_sentences():
-            self.catch_up()
+        self.catch_up()
         return item
 
     # vectors → neighbours → relations → clusters
 
     def index(self) -> NeighbourIndex:
         """The neighbour index of the store's current vectors: from memory or disk, brought up to date, or built anew."""
-        with self._lock:
+        with self._guard:
             generation = self.store.generation()
             stamp = f"{self.store.setting('database')}:{self.store.setting('model_fingerprint')}"
             if self._index is None or self._index[2] != stamp:
@@ -196,6 +199,13 @@ class Pipeline(Archive):
         except OSError as error:
             # The file is derived: without it the next start is slower, and nothing else is amiss.
             log.warning("%s: the neighbour index cannot be saved (%s)", self.folder, error.strerror)
+
+    def warm(self) -> None:
+        """Load what the first question would load: the model and the neighbour index. Does nothing for an empty index."""
+        if self.store.count_items():
+            self.tokens  # noqa: B018 - loads the model
+            self.index().nearest(self.encoder.encode(["warm"]), 0, 1)
+            self._opinions.catch_up()
 
     def _relate_and_cluster(self, stale: set[str], progress: Progress | None) -> None:
         """Relations of every item that waits for them, then the clusters they touch."""
@@ -227,7 +237,8 @@ class Pipeline(Archive):
     def _matches(self, draft: Item, vectors: ItemVectors) -> Iterator[Match]:
         stripped, own = without_boilerplate(draft, vectors, shared_sentences(self.store))
         entry = describe([stripped], [own], self.tokens)[0]
-        relations = self._relating.opinions(entry, self.index(), self.tokens, self.encoder.dimension)
+        with self._guard:  # adding to the index while another thread searches it is unsafe
+            relations = self._opinions.opinions(entry, self.index(), self.tokens, self.encoder.dimension)
         for found in matches_of(self.store, draft, relations):
             yield replace(found, variant=explained(self.store, stripped, own, found.variant))
 

@@ -54,7 +54,9 @@ class Relating:
         self.rows = ComparisonRows(store)
         self.near = Neighbourhoods()
         self.keys = SharedKeys()
-        self._run: str | None = None
+        self._run = 0
+        self._model: str | None = None
+        self._noted: dict[int, int] = {}
         self._described: dict[int, Described] = {}
         self._traits: dict[int, Traits] = {}
         self._whole: dict[int, Vectors] = {}
@@ -66,26 +68,38 @@ class Relating:
 
         All or nothing: committed at the end, so a killed process leaves the items waiting.
         """
-        self._catch_up()
+        self.catch_up()
         with self.store.writing():
             affected = self._let_go(index)
             waiting = {number: item for number, item in self.store.unrelated()}
             if waiting or affected:
+                self._run += 1
                 affected |= self._relate(waiting, index, tokens, dimension, progress)
                 affected = self._settle(affected)
-                self._run = str(int(self.store.setting("relating_runs") or 0) + 1)
-                self.store.set_setting("relating_runs", self._run)
+                self.store.set_setting("relating_runs", str(self._run))
                 self.store.touch(affected)
         return affected
 
-    def _catch_up(self) -> None:
-        runs = self.store.setting("relating_runs") or "0"
+    def catch_up(self) -> None:
+        """Read what another process, or another of these, has worked out since."""
+        runs = int(self.store.setting("relating_runs") or 0)
+        model = self.store.setting("model_fingerprint")
+        if model != self._model:
+            self.near, self.keys, self._run, self._model = Neighbourhoods(), SharedKeys(), 0, model
+            self._described, self._noted = {}, {}
         if runs != self._run:
-            self.near, self.keys, self._described = Neighbourhoods(), SharedKeys(), {}
-            for number, similarities, keys in self.rows.neighbourhoods():
+            for number, similarities, keys in self.rows.neighbourhoods(self._run):
                 self.near.put(number, similarities)
-                self.keys.add(number, keys)
+                if self._noted.get(number) != hash(keys.tobytes()):
+                    if number in self._noted:
+                        self.keys.remove(number)
+                    self._note_keys(number, keys)
+                    self._described.pop(number, None)
             self._run = runs
+
+    def _note_keys(self, number: int, keys: NDArray[np.uint64]) -> None:
+        self.keys.add(number, keys)
+        self._noted[number] = hash(keys.tobytes())
 
     def _let_go(self, index: NeighbourIndex) -> set[str]:
         """Items that had a deleted or rewritten one among their nearest, or were its copies, wait for their relations again."""
@@ -93,6 +107,7 @@ class Relating:
         for number, lang, view in self.rows.left():
             self.near.remove(number)
             again |= self.keys.remove(number)
+            self._noted.pop(number, None)
             self._described.pop(number, None)
             for shelf in index.shelves:
                 numbers = [other for other in shelf.all_numbers().tolist() if other in self.near]
@@ -117,6 +132,8 @@ class Relating:
     ) -> set[str]:
         """Neighbourhoods, pairs and comparisons of the waiting items; returns the ids of the items in pairs that came or went."""
         fresh = {number for number in waiting if number not in self.near}
+        # An index of an older samestory has relations without the comparisons that they came from.
+        self.rows.drop_of(waiting[number].id for number in sorted(fresh))
         numbers = sorted(waiting)
         views = self.store.story_views(numbers, dimension)
         self._know_traits(waiting, tokens, dimension)
@@ -139,14 +156,17 @@ class Relating:
             changed |= self._let_in(part, slots, views[start : start + CHUNK], index, set(waiting), fresh, pairs)
             if progress:
                 progress(f"neighbours of {min(start + CHUNK, len(numbers))} of {len(numbers)} items")
+        alive = {number for shelf in index.shelves for number in shelf.all_numbers().tolist()}
         for number in numbers:
-            for other in self.keys.sharing(number, self._traits[number].keys):
+            for other in self.keys.sharing(number, self._traits[number].keys) & alive:
                 pairs.add(number, other, by_key=True)
         affected = {item.id for item in waiting.values()}
         affected |= self._compare(pairs, waiting, tokens, dimension, progress)
         affected |= self._let_out(changed)
-        self.rows.put_neighbourhoods((number, self.near.row(number), self._traits[number].keys) for number in numbers)
-        self.rows.put_similarities((number, self.near.row(number)) for number in sorted(changed))
+        self.rows.put_neighbourhoods(
+            self._run, ((number, self.near.row(number), self._traits[number].keys) for number in numbers)
+        )
+        self.rows.put_similarities(self._run, ((number, self.near.row(number)) for number in sorted(changed)))
         self.store.mark_related(item.id for item in waiting.values())
         return affected
 
@@ -164,7 +184,7 @@ class Relating:
             self.rows.put_traits(zip(part, found, strict=True))
         for number in sorted(waiting):
             if number not in self.near:
-                self.keys.add(number, self._traits[number].keys)
+                self._note_keys(number, self._traits[number].keys)
 
     def _let_in(
         self,
@@ -281,12 +301,14 @@ class Relating:
 
     def opinions(self, draft: Described, index: NeighbourIndex, tokens: TokenReader, dimension: int) -> list[Relation]:
         """The relations that a draft, which is not stored, would have."""
-        self._catch_up()
+        self.catch_up()
         near: set[int] = self.keys.sharing(-1, draft.traits.keys) - {-1}
         for slot in range(len(SLOTS)):
             found, cosines = index.nearest(draft.vectors.views[:1], slot, 2 * NEAREST)
             near |= set(found[0][(found[0] >= 0) & (cosines[0] >= FLOOR)].tolist())
-        others = self._describe(sorted(near), dimension)
+        # Another process may have deleted one since.
+        alive = sorted(number for number, head in self.store.heads(near).items() if head is not None)
+        others = self._describe(alive, dimension)
         same = [other for other in others if other.traits.digest == draft.traits.digest]
         distinct = [other for other in others if other.traits.digest != draft.traits.digest]
         verifier = load_verifier()

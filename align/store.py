@@ -127,8 +127,12 @@ class Store:
             connection = self._connection()
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             for number in range(version, len(MIGRATIONS)):
-                for statement in MIGRATIONS[number].split(";"):
-                    connection.execute(statement)
+                statement = ""
+                for part in MIGRATIONS[number].split(";"):
+                    statement += part + ";"
+                    if sqlite3.complete_statement(statement):  # a trigger holds statements that end within it
+                        connection.execute(statement)
+                        statement = ""
                 connection.execute(f"PRAGMA user_version = {number + 1}")
 
     def copy_to(self, path: Path) -> None:
@@ -168,6 +172,10 @@ class Store:
             yield
         finally:
             connection.execute("COMMIT")
+
+    def rows(self, question: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a SELECT over the tables above."""
+        return self._connection().execute(question, values).fetchall()
 
     # settings
 

@@ -1,48 +1,70 @@
-"""The HTTP service: ``create_app(pipeline)``, its error table and what every answer carries."""
+"""The HTTP service: ``create_app(settings)``, its parts and their order."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from fastapi.encoders import jsonable_encoder
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
-from starlette.exceptions import HTTPException
 
-from align.errors import AlignError, IndexBusyError, InputError, ModelMismatchError, NotFoundError
 from align.pipeline import Pipeline
-from service.pages import WEB, pages
-from service.routes import api
+from service.access import Access
+from service.api import changes, clusters, decisions, drafts, health, items, jobs, webhooks
+from service.api.openapi import describe
+from service.desk import decide, missing, numbers, sessions, stories
+from service.desk import drafts as draft_pages
+from service.desk.pages import WEB, error_page
+from service.envelope import Envelope, Tags
+from service.guard import Guard
+from service.jobs import Jobs
+from service.ledger import Ledger
+from service.logs import configure_logs
+from service.problems import add_problem_handlers
+from service.settings import Settings
+from service.webhooks import Webhooks
+from service.writer import Writer
 
-STATUS_OF: tuple[tuple[type[AlignError], HTTPStatus], ...] = (
-    (InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (NotFoundError, HTTPStatus.NOT_FOUND),
-    (ModelMismatchError, HTTPStatus.CONFLICT),
-    (IndexBusyError, HTTPStatus.SERVICE_UNAVAILABLE),
-    (AlignError, HTTPStatus.INTERNAL_SERVER_ERROR),
+ROUTERS = (
+    health.router,
+    changes.router,
+    items.router,
+    drafts.router,
+    clusters.router,
+    decisions.router,
+    jobs.router,
+    webhooks.router,
 )
-CONTENT_POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+PAGES = (stories.router, draft_pages.router, decide.router, missing.router, numbers.router, sessions.router)
 
 
-def problem(status: int, detail: str, headers: dict[str, str] | None = None, **extra: Any) -> JSONResponse:
-    """An answer in the form of RFC 9457."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **extra}
-    return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
-
-
-def create_app(pipeline: Pipeline) -> FastAPI:
-    """The service over one open index; the index is closed when the service stops."""
+def create_app(settings: Settings) -> FastAPI:
+    """The service over one index folder, which it opens when it starts and closes when it stops."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
-        pipeline.close()
+        state = app.state
+        state.settings = settings
+        state.ledger = Ledger(settings.path)
+        state.access = Access(settings, state.ledger)
+        state.pipeline = Pipeline(settings.path, settings.model)
+        state.writer = Writer(settings.path, settings.model, settings.max_waiting_items)
+        state.jobs = Jobs(settings, state.ledger, state.writer)
+        state.webhooks = Webhooks(state.ledger, state.pipeline)
+        await asyncio.to_thread(state.pipeline.warm)
+        work = [asyncio.create_task(state.jobs.work()), asyncio.create_task(state.webhooks.work())]
+        try:
+            yield
+        finally:
+            state.jobs.stop()
+            state.webhooks.stop()
+            await asyncio.gather(*work, return_exceptions=True)
+            await state.writer.close()
+            state.pipeline.close()
+            state.ledger.close()
 
     app = FastAPI(
         title="samestory",
@@ -52,37 +74,20 @@ def create_app(pipeline: Pipeline) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.pipeline = pipeline
-    app.include_router(api)
-    app.include_router(pages)
-    app.mount("/static", StaticFiles(directory=WEB), name="static")
-
-    @app.exception_handler(AlignError)
-    async def _known(request: Request, error: AlignError) -> Response:
-        status = next(status for kind, status in STATUS_OF if isinstance(error, kind))
-        headers = {"Retry-After": "5"} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
-        return problem(status, str(error), headers)
-
-    @app.exception_handler(RequestValidationError)
-    async def _invalid(request: Request, error: RequestValidationError) -> Response:
-        errors = [{"place": ".".join(map(str, found["loc"])), "reason": found["msg"]} for found in error.errors()]
-        detail = "; ".join(f"{found['place']}: {found['reason']}" for found in errors)
-        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=jsonable_encoder(errors))
-
-    @app.exception_handler(HTTPException)
-    async def _http(request: Request, error: HTTPException) -> Response:
-        return problem(error.status_code, str(error.detail), dict(error.headers or {}))
-
-    @app.exception_handler(Exception)
-    async def _unknown(request: Request, error: Exception) -> Response:
-        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an error on our side; the server's log has the details")
-
-    @app.middleware("http")
-    async def _headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["Content-Security-Policy"] = CONTENT_POLICY
-        return response
-
+    for router in (*ROUTERS, *PAGES):
+        app.include_router(router)
+    app.state.error_page = error_page
+    app.mount("/static", StaticFiles(directory=WEB / "static"), name="static")
+    describe(app)
+    add_problem_handlers(app)
+    # The last added is the outermost.
+    app.add_middleware(Tags)
+    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Envelope)
     return app
+
+
+def app_of_worker() -> Any:
+    """The app of a process that ``samestory serve`` started."""
+    configure_logs()
+    return create_app(Settings.handed_over())

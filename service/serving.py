@@ -1,36 +1,96 @@
-"""``samestory serve``: the app under uvicorn, on an address that is said aloud."""
+"""``samestory serve``: the app under uvicorn, in one process or several on one socket, on an address that is said aloud."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import uvicorn
 
 from align.errors import InputError
-from align.pipeline import Pipeline
-from service.app import create_app
+from service.settings import Settings
+
+STOP_SECONDS = 120
+"""Seconds that open requests have to end once the service is told to stop."""
+
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""One thread for each product of small matrices: several requests at once use the processors better, and none spins."""
 
 
-def run(folder: Path, model: str | None, host: str, port: int) -> None:
-    """Serve until interrupted. Raises InputError where the address cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def run(settings: Settings, port: int) -> None:
+    """Serve until interrupted. Raises InputError where the address cannot be had or would stand open."""
+    for name in THREADS:
+        os.environ.setdefault(name, "1")  # read when numpy and faiss are imported, below
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
+        listener.bind((settings.host, port))
     except OSError as error:
         listener.close()
         raise InputError(
-            f"{host}:{port} cannot be served on ({error.strerror}); choose another with --host or --port"
+            f"{settings.host}:{port} cannot be served on ({error.strerror}); choose another with --host or --port"
         ) from error
-    pipeline = Pipeline(folder, model)
-    app = create_app(pipeline)
-    place = f"[{host}]" if ":" in host else host
+    metrics = Path(tempfile.mkdtemp(prefix="samestory-metrics-")) if settings.workers > 1 else None
+    if metrics:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)  # read when prometheus_client is imported, below
+    try:
+        _announce(settings, listener.getsockname()[1])
+        _serve(settings, listener)
+    finally:
+        listener.close()
+        if metrics:
+            shutil.rmtree(metrics, ignore_errors=True)
+
+
+def _announce(settings: Settings, port: int) -> None:
+    from align.pipeline import Pipeline
+    from service.access import Access
+    from service.ledger import Ledger
+
+    ledger = Ledger(settings.path)
+    access = Access(settings, ledger)
+    with Pipeline(settings.path, settings.model) as pipeline:
+        n_items = pipeline.store.count_items()
+    place = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(
-        f"serving {pipeline.store.count_items()} items of {folder} on http://{place}:{listener.getsockname()[1]}/ (stop with Ctrl-C)",
+        f"serving {n_items} items of {settings.folder} on http://{place}:{port}/ (stop with Ctrl-C)",
         file=sys.stderr,
         flush=True,
     )
-    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+    if access.is_open:
+        print(
+            "no API key is in force: open to every program of this machine (samestory keys add NAME makes one)",
+            file=sys.stderr,
+            flush=True,
+        )
+    ledger.close()
+
+
+def _serve(settings: Settings, listener: socket.socket) -> None:
+    settings.hand_over()
+    config = uvicorn.Config(
+        "service.app:app_of_worker",
+        factory=True,
+        workers=settings.workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_keep_alive=30,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    if settings.workers == 1:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            # uvicorn raises the signal that stopped it once more: a stop that was asked for is no failure.
+            signal.signal(name, lambda *_: None)
+        uvicorn.Server(config).run(sockets=[listener])
+        return
+    from uvicorn.supervisors import Multiprocess
+
+    Multiprocess(config, sockets=[listener]).run()

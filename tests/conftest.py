@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from serving import ingest, served
 
 from align.embedding import SHIPPED_MODEL, StaticEncoder
 from align.records import Document, Form
@@ -71,30 +70,9 @@ def server(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("served")
     hostile = folder / "hostile.jsonl"
     hostile.write_text(json.dumps(HOSTILE, ensure_ascii=False) + "\n", encoding="utf-8")
-    command = str(Path(sys.executable).with_name("samestory"))
-    subprocess.run(
-        [
-            command,
-            "ingest",
-            "seeds/port-strike.jsonl",
-            "seeds/chip-plant.jsonl",
-            str(hostile),
-            "--index",
-            str(folder / "index"),
-        ],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    process = subprocess.Popen(
-        [command, "serve", "--port", "0", "--index", str(folder / "index")], cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    line = process.stderr.readline()
-    yield line.split(" on ")[1].split("/ ")[0]
-    process.terminate()
-    assert process.wait(timeout=20) is not None
-    process.stderr.close()
+    index = ingest(folder, "seeds/port-strike.jsonl", "seeds/chip-plant.jsonl", hostile)
+    with served(index) as running:
+        yield running.url
 
 
 HOSTILE = {

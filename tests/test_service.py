@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 
 import httpx2 as httpx
 import pytest
+from serving import problem
 
 
 @pytest.fixture(scope="module")
@@ -13,15 +15,6 @@ def client(server: str):
     """A client of the running server."""
     with httpx.Client(base_url=server, timeout=30) as opened:
         yield opened
-
-
-def problem(answer: httpx.Response, status: int) -> dict[str, object]:
-    """The problem details of an answer, which must have this status and the media type of RFC 9457."""
-    assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/problem+json"
-    body: dict[str, object] = answer.json()
-    assert body["status"] == status
-    return body
 
 
 def test_health_and_openapi(client: httpx.Client) -> None:
@@ -37,6 +30,8 @@ def test_health_and_openapi(client: httpx.Client) -> None:
         "/v1/check",
         "/v1/clusters",
         "/v1/clusters/{cluster_id}",
+        "/v1/jobs",
+        "/v1/jobs/{job_id}",
     } <= paths.keys()
 
 
@@ -161,8 +156,137 @@ def test_a_list_with_repeated_and_nameless_items(client: httpx.Client) -> None:
 
 
 def test_answers_carry_a_strict_policy(client: httpx.Client) -> None:
-    """Pages allow no script at all, and nothing from elsewhere."""
+    """Pages allow scripts and styles from the service's own files alone, and nothing from elsewhere."""
     policy = client.get("/").headers["content-security-policy"]
     assert "default-src 'none'" in policy
-    assert "script-src" not in policy
+    assert "script-src 'self';" in policy
+    assert "style-src 'self';" in policy
+    assert "unsafe" not in policy
     assert json.loads(client.get("/openapi.json").text)["openapi"].startswith("3.1")
+
+
+def test_filters_combine(client: httpx.Client) -> None:
+    """Items are filtered by language, source, date and words, variants by kind and score, clusters by what they lack."""
+    every = client.get("/v1/items", params={"limit": 500}).json()["items"]
+    some = next(item for item in every if item["lang"] == "de" and item["published"] and item["source"])
+    day = some["published"][:10]
+    asked = {
+        "lang": "de",
+        "source": some["source"],
+        "published_from": day,
+        "published_to": day,
+        "q": some["title"][:12].upper(),
+    }
+    found = client.get("/v1/items", params=asked).json()["items"]
+    assert some["id"] in [item["id"] for item in found]
+    assert all(
+        item["lang"] == "de" and item["source"] == some["source"] and item["published"][:10] == day for item in found
+    )
+    assert (
+        client.get("/v1/items", params={**asked, "published_from": "2030-01-01", "published_to": "2031-01-01"}).json()[
+            "items"
+        ]
+        == []
+    )
+    assert {"横浜"} <= {
+        word
+        for item in client.get("/v1/items", params={"q": "横浜"}).json()["items"]
+        for word in ["横浜"]
+        if word in item["title"] + item["text"]
+    }
+    variants = client.get("/v1/items/port-strike-03.en/variants").json()["variants"]
+    least = sorted(variant["score"] for variant in variants)[1]
+    strong = client.get("/v1/items/port-strike-03.en/variants", params={"min_score": least}).json()["variants"]
+    assert [variant["id"] for variant in strong] == [variant["id"] for variant in variants if variant["score"] >= least]
+    kind = variants[0]["kind"]
+    of_kind = client.get("/v1/items/port-strike-03.en/variants", params={"kind": kind}).json()["variants"]
+    assert [variant["id"] for variant in of_kind] == [variant["id"] for variant in variants if variant["kind"] == kind]
+    lacking = client.get("/v1/clusters", params={"missing": ["ja", "it"], "limit": 500}).json()["items"]
+    every_cluster = client.get("/v1/clusters", params={"limit": 500}).json()["items"]
+    assert lacking == [cluster for cluster in every_cluster if {"ja", "it"} <= set(cluster["missing_langs"])]
+    problem(client.get("/v1/items", params={"published_from": "yesterday"}), 422)
+
+
+def test_clusters_by_date_are_the_same_clusters(client: httpx.Client) -> None:
+    """Sorted by date, page by page, every cluster comes once, the newest first and the undated last."""
+    every = client.get("/v1/clusters", params={"limit": 500}).json()["items"]
+    published = {
+        item["id"]: item["published"] or "" for item in client.get("/v1/items", params={"limit": 500}).json()["items"]
+    }
+    seen, url = [], "/v1/clusters?sort=newest&limit=3"
+    while url:
+        page = client.get(url)
+        seen += page.json()["items"]
+        url = page.headers["link"].split(">")[0].removeprefix("<") if "link" in page.headers else ""
+    assert sorted(cluster["id"] for cluster in seen) == sorted(cluster["id"] for cluster in every)
+    newest = [max(published[item["id"]][:10] for item in cluster["items"]) for cluster in seen]
+    assert newest == sorted(newest, reverse=True)
+
+
+def test_an_unchanged_answer_is_304(client: httpx.Client) -> None:
+    """An answer's ETag, sent back, is answered with 304 and no body until the answer changes."""
+    first = client.get("/v1/items/port-strike-03.en")
+    again = client.get("/v1/items/port-strike-03.en", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == first.headers["etag"]
+    other = client.get("/v1/items/port-strike-03.de", headers={"If-None-Match": first.headers["etag"]})
+    assert other.status_code == 200
+
+
+def test_an_idempotency_key_repeats_the_answer(client: httpx.Client) -> None:
+    """The same request under one key is done once and answered the same twice; another body is a conflict."""
+    item = {"id": "once", "text": "Der Leuchtturm auf der Sandbank wird versetzt."}
+    first = client.post("/v1/items", json=item, headers={"Idempotency-Key": "k-1"})
+    again = client.post("/v1/items", json=item, headers={"Idempotency-Key": "k-1"})
+    assert first.json()["results"][0]["status"] == "added"
+    assert again.content == first.content
+    assert again.headers["idempotency-replayed"] == "true"
+    problem(client.post("/v1/items", json={**item, "text": "Anders."}, headers={"Idempotency-Key": "k-1"}), 409)
+    assert client.delete("/v1/items/once").status_code == 204
+
+
+def test_items_without_an_id_do_not_overwrite_one_another(client: httpx.Client) -> None:
+    """Two different nameless items are two items; the same one again is unchanged."""
+    texts = ["The ferry to Helgoland is cancelled until Sunday.", "A museum in Turin lends its oldest map to Kyoto."]
+    results = [client.post("/v1/items", json={"text": text}).json()["results"][0] for text in [*texts, texts[0]]]
+    assert [result["status"] for result in results] == ["added", "added", "unchanged"]
+    assert results[0]["id"] == results[2]["id"] != results[1]["id"]
+    for result in results[:2]:
+        client.delete(f"/v1/items/{result['id']}")
+
+
+def test_an_external_id_may_be_a_path(client: httpx.Client) -> None:
+    """An id with slashes and signs is sent percent-encoded and found again."""
+    client.post("/v1/items", json={"id": "feed/2026/ü 1?", "text": "Ein Text über eine Brücke."})
+    assert client.get("/v1/items/feed%2F2026%2F%C3%BC%201%3F").json()["document"] == "feed/2026/ü 1?"
+    assert client.get("/v1/items/feed%2F2026%2F%C3%BC%201%3F/variants").json()["variants"] == []
+    assert client.delete("/v1/items/feed%2F2026%2F%C3%BC%201%3F").status_code == 204
+
+
+def test_a_job_ingests_in_the_background(client: httpx.Client) -> None:
+    """A job takes many lines, tells how far it is, and says of each line that failed why it did."""
+    lines = [
+        json.dumps({"id": f"job-{n}", "text": f"Meldung Nummer {n} über den Hafen von Triest."}) for n in range(30)
+    ]
+    lines[7] = "{broken"
+    answer = client.post("/v1/jobs", content="\n".join(lines), headers={"Content-Type": "application/x-ndjson"})
+    assert answer.status_code == 202
+    job = answer.json()
+    assert (job["total"], answer.headers["location"]) == (30, f"/v1/jobs/{job['id']}")
+    while job["status"] in ("queued", "running"):
+        time.sleep(0.2)
+        job = client.get(f"/v1/jobs/{job['id']}").json()
+    assert (job["status"], job["done"], job["counts"]) == ("done", 30, {"added": 29, "rejected": 1})
+    assert job["rejected"][0]["line"] == 8
+    assert client.get("/v1/jobs").json()["items"][0] == job
+    for n in range(30):
+        client.delete(f"/v1/items/job-{n}")
+
+
+def test_metrics_and_request_ids(client: httpx.Client) -> None:
+    """Requests are counted by route, and an answer carries the request id that was sent, or a new one."""
+    assert client.get("/healthz", headers={"X-Request-ID": "trace-7"}).headers["x-request-id"] == "trace-7"
+    assert len(client.get("/healthz", headers={"X-Request-ID": "bad id"}).headers["x-request-id"]) == 32
+    text = client.get("/metrics").text
+    assert 'samestory_http_requests_total{method="GET",route="/healthz",status="200"}' in text
+    assert "samestory_items " in text

@@ -1,0 +1,75 @@
+"""Filters that several routes take, as query parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Query
+
+from align.listing import ItemFilter, moment
+from align.records import Kind, Variant
+
+Langs = Annotated[
+    list[str] | None, Query(description="Only these languages, BCP 47; may be repeated.", examples=["ja"])
+]
+Sources = Annotated[list[str] | None, Query(description="Only these sources; may be repeated.")]
+Kinds = Annotated[list[Kind] | None, Query(description="Only these kinds of relation; may be repeated.")]
+Score = Annotated[float | None, Query(ge=0, le=1, description="Least score, inclusive.")]
+From = Annotated[str | None, Query(description="Published at or after, ISO 8601.", examples=["2026-03-01"])]
+To = Annotated[str | None, Query(description="Published at or before, ISO 8601; a date means its whole day.")]
+Words = Annotated[str | None, Query(description="Words that title or text hold.", max_length=200)]
+
+
+async def item_filter(
+    lang: Langs = None, source: Sources = None, published_from: From = None, published_to: To = None, q: Words = None
+) -> ItemFilter:
+    """The filter that a request's parameters describe. Raises InputError for a date that is none."""
+    return ItemFilter(
+        tuple(lang or ()), tuple(source or ()), moment(published_from), moment(published_to, True), q or ""
+    )
+
+
+@dataclass(frozen=True)
+class VariantFilter:
+    """Which variants a request wants."""
+
+    langs: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    min_score: float
+    sources: tuple[str, ...]
+    since: datetime | None
+    until: datetime | None
+
+    def __call__(self, variant: Variant) -> bool:
+        item = variant.item
+        if (self.langs and item.lang not in self.langs) or (self.kinds and variant.kind not in self.kinds):
+            return False
+        if variant.score < self.min_score or (self.sources and item.source not in self.sources):
+            return False
+        if self.since is None and self.until is None:
+            return True
+        published = moment(item.published)
+        if published is None:
+            return False
+        return (self.since is None or published >= self.since) and (self.until is None or published <= self.until)
+
+
+async def variant_filter(
+    lang: Langs = None,
+    kind: Kinds = None,
+    min_score: Score = None,
+    source: Sources = None,
+    published_from: From = None,
+    published_to: To = None,
+) -> VariantFilter:
+    """The filter that a request's parameters describe. Raises InputError for a date that is none."""
+    return VariantFilter(
+        tuple(lang or ()),
+        tuple(kind or ()),
+        min_score or 0.0,
+        tuple(source or ()),
+        moment(published_from),
+        moment(published_to, True),
+    )

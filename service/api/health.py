@@ -1,0 +1,52 @@
+"""Whether the service lives, is ready, and how it fares."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Gauge, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from align.pipeline import Pipeline
+from service.access import Reader
+
+router = APIRouter(tags=["service"])
+ITEMS = Gauge("samestory_items", "Items in the index.", multiprocess_mode="mostrecent")
+WAITING = Gauge(
+    "samestory_documents_waiting", "Documents that were accepted and wait to be stored.", multiprocess_mode="livesum"
+)
+
+
+async def the_pipeline(request: Request) -> Pipeline:
+    """The index that this service serves."""
+    pipeline: Pipeline = request.app.state.pipeline
+    return pipeline
+
+
+Served = Annotated[Pipeline, Depends(the_pipeline)]
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """Whether the process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+def readyz(pipeline: Served) -> dict[str, Any]:
+    """Whether the index answers."""
+    return {"status": "ready", "items": pipeline.store.count_items()}
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+def metrics(request: Request, pipeline: Served, caller: Reader) -> Response:
+    """Prometheus metrics, of all worker processes together."""
+    ITEMS.set(pipeline.store.count_items())
+    WAITING.set(request.app.state.writer.n_waiting)
+    registry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

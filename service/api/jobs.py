@@ -1,0 +1,85 @@
+"""Jobs: batches too long for one request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from align.errors import InputError
+from service.access import Contributor, Reader
+from service.api.items import ITEMS_BODY
+from service.api.paging import Cursor, Limit, decode_cursor, page_of
+from service.api.schemas import JobOut, JobsPage, errors
+from service.entries import is_ndjson
+from service.jobs import Job, Jobs
+from service.problems import TooLargeError
+from service.settings import Settings
+
+router = APIRouter(tags=["jobs"])
+
+
+def _shape(job: Job) -> dict[str, Any]:
+    return asdict(job)
+
+
+@router.post(
+    "/v1/jobs",
+    status_code=202,
+    openapi_extra={"requestBody": ITEMS_BODY["requestBody"]},
+    response_model=JobOut,
+    responses=errors(413, 503),
+)
+async def post_job(request: Request, caller: Contributor) -> Response:
+    """Ingest in the background: the same bodies as POST /v1/items, NDJSON of any length among them.
+
+    The answer names the job; GET /v1/jobs/{id} tells its progress. A job goes on after a restart.
+    """
+    jobs: Jobs = request.app.state.jobs
+    parts = request.stream() if is_ndjson(request.headers.get("content-type", "")) else _lines(request)
+    job = await jobs.accept(parts)
+    return JSONResponse(_shape(job), 202, {"Location": f"/v1/jobs/{job.id}"})
+
+
+async def _lines(request: Request) -> AsyncIterator[bytes]:
+    """A JSON body as lines."""
+    settings: Settings = request.app.state.settings
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > settings.max_body_bytes:
+            raise TooLargeError(
+                f"the body is over {settings.max_body_bytes} bytes; send NDJSON (Content-Type: application/x-ndjson)"
+            )
+        parts.append(part)
+    try:
+        value = json.loads(b"".join(parts).decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"the body is not JSON ({error}); for one object a line send Content-Type: application/x-ndjson"
+        ) from error
+    for record in value if isinstance(value, list) else [value]:
+        yield json.dumps(record).encode() + b"\n"
+
+
+@router.get("/v1/jobs", response_model=JobsPage, responses=errors())
+def get_jobs(
+    request: Request, response: Response, caller: Reader, cursor: Cursor = None, limit: Limit = 100
+) -> dict[str, Any]:
+    """The jobs, newest first."""
+    jobs: Jobs = request.app.state.jobs
+    after = decode_cursor(cursor, int)
+    found = jobs.jobs(int(str(after[0])) if after else None, limit + 1)
+    shown, following = page_of(request, response, found, limit, lambda entry: (entry[0],))
+    return {"items": [_shape(job) for _, job in shown], "next": following}
+
+
+@router.get("/v1/jobs/{job_id}", response_model=JobOut, responses=errors(404))
+def get_job(request: Request, job_id: str, caller: Reader) -> dict[str, Any]:
+    """One job and how far it is."""
+    jobs: Jobs = request.app.state.jobs
+    return _shape(jobs.job(job_id))

@@ -1,0 +1,1 @@
+"""The editors' desk: the pages at /."""

@@ -1,0 +1,48 @@
+"""Check a draft: is it covered, by whom, what do the others have that it lacks, and where do their figures differ."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+
+from align.comparing import compare_items
+from align.errors import InputError
+from align.thresholds import timestamp
+from service.access import Reader
+from service.api.health import Served
+from service.desk.pages import render
+
+router = APIRouter(include_in_schema=False)
+COMPARED = 8
+"""Most versions that a draft is compared with, sentence by sentence; the rest are listed."""
+
+
+@router.get("/check")
+def check_form(request: Request, caller: Reader) -> Any:
+    """An empty form."""
+    return render(request, "check.html", text="", checked=None, problem=None)
+
+
+@router.post("/check")
+def check_draft(request: Request, pipeline: Served, caller: Reader, text: Annotated[str, Form()] = "") -> Any:
+    """What is known of a pasted draft; nothing is stored."""
+    try:
+        most = request.app.state.settings.max_item_characters
+        if len(text) > most:
+            raise InputError(f"{len(text)} characters are over the {most} that a draft may have")
+        checked = pipeline.check(text)
+    except InputError as error:
+        return render(request, "check.html", 422, text=text, checked=None, problem=str(error))
+    matches = checked.matches[:COMPARED]
+    comparisons = (
+        compare_items(checked.item, [match.variant.item for match in matches], pipeline.encoder) if matches else []
+    )
+    dated = [match.variant.item for match in checked.matches if match.variant.item.published]
+    matched = {i for comparison in comparisons for i in comparison.match_of_b if i is not None}
+    return render(
+        request, "check.html", text=text, checked=checked, problem=None, versions=list(zip(matches, comparisons, strict=True)),
+        rest=checked.matches[COMPARED:], first=min(dated, key=lambda item: timestamp(item.published or ""), default=None), matched=matched,
+        langs=sorted({match.variant.item.lang for match in checked.matches}), stories=sorted({match.cluster for match in checked.matches}),
+        n_contradictions=sum(len(comparison.differences) for comparison in comparisons),
+    )  # fmt: skip

@@ -1,0 +1,103 @@
+"""What every page needs: its words in the reader's language, light or dark, and a token that only our own forms know."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import tomllib
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, Form, Request, Response
+from fastapi.templating import Jinja2Templates
+from jinja2 import pass_context
+from jinja2.runtime import Context
+
+from align.shapes import LANGUAGES, headline
+from service.problems import Problem
+
+WEB = Path(__file__).parent.parent / "web"
+LANGUAGE_NAMES = {"en": "English", "ja": "日本語", "de": "Deutsch", "it": "Italiano"}
+LANGUAGE_COOKIE, THEME_COOKIE, FORM_COOKIE = "samestory_lang", "samestory_theme", "samestory_form"
+THEMES = ("auto", "light", "dark")
+YEAR = 365 * 24 * 3600
+
+templates = Jinja2Templates(directory=WEB)
+
+
+@lru_cache(maxsize=4)
+def words(lang: str) -> dict[str, str]:
+    """The desk's words in one of its languages."""
+    found: dict[str, str] = tomllib.loads((WEB / "words" / f"{lang}.toml").read_text(encoding="utf-8"))
+    return found
+
+
+@pass_context
+def say(context: Context, key: str, /, **values: object) -> str:
+    """The words under `key` in the page's language, with `values` in their places."""
+    return words(context["ui"])[key].format(**values)
+
+
+def when(stamp: str | None) -> str:
+    """An ISO 8601 time to the minute."""
+    return (stamp or "")[:16].replace("T", " ")
+
+
+templates.env.policies["json.dumps_kwargs"] = {"sort_keys": False}
+templates.env.globals.update(
+    languages=LANGUAGES, language_names=LANGUAGE_NAMES, headline=headline, say=say, when=when, themes=THEMES
+)
+
+
+def chosen_language(request: Request) -> str:
+    """The language that the reader chose, else the first one they accept that the desk speaks, else English."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+    if chosen in LANGUAGES:
+        return chosen
+    ranked: list[tuple[float, str]] = []
+    for part in request.headers.get("accept-language", "").split(","):
+        code, _, weight = part.strip().partition(";q=")
+        try:
+            ranked.append((-float(weight or 1), code.split("-")[0].lower()))
+        except ValueError:
+            continue
+    return next((code for _, code in sorted(ranked, key=lambda entry: entry[0]) if code in LANGUAGES), "en")
+
+
+def render(request: Request, template: str, status: int = 200, **context: Any) -> Response:
+    """A page."""
+    token = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
+    theme = request.cookies.get(THEME_COOKIE, "auto")
+    caller = getattr(request.state, "caller", None)
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    shared = {
+        "ui": chosen_language(request), "theme": theme if theme in THEMES else "auto", "token": token, "here": here,
+        "path": request.url.path, "caller": caller, "may_decide": caller is not None and "decide" in caller.scopes,
+    }  # fmt: skip
+    response: Response = templates.TemplateResponse(request, template, {**shared, **context}, status_code=status)
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["Vary"] = "Cookie, Accept-Language"
+    if FORM_COOKIE not in request.cookies:
+        response.set_cookie(FORM_COOKIE, token, httponly=True, samesite="strict", secure=request.url.scheme == "https")
+    return response
+
+
+def error_page(request: Request, status: int, detail: str) -> Response:
+    """An error as a page."""
+    return render(request, "error.html", status, code=status, detail=detail)
+
+
+async def own_form(request: Request, token: Annotated[str, Form()] = "") -> None:
+    """Refuses a form that is none of ours: its token is not that of the browser's cookie. Raises Problem 403."""
+    kept = request.cookies.get(FORM_COOKIE, "")
+    if not kept or not hmac.compare_digest(kept.encode(), token.encode()):
+        raise Problem(403, "this form has expired or is none of this desk; load the page again")
+
+
+OwnForm = Depends(own_form)
+
+
+def local(path: str) -> str:
+    """`path` if it leads to this desk, else the desk's first page."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"

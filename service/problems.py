@@ -1,0 +1,112 @@
+"""Errors → ``application/problem+json`` (RFC 9457): the one table of status codes, and its handlers."""
+
+from __future__ import annotations
+
+import math
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from starlette.exceptions import HTTPException
+
+from align.errors import (
+    AlignError,
+    DecisionConflictError,
+    IndexBusyError,
+    InputError,
+    ModelMismatchError,
+    NotFoundError,
+)
+from align.shapes import decision_shape
+
+PROBLEM = "application/problem+json"
+STATUS_OF: tuple[tuple[type[AlignError], HTTPStatus], ...] = (
+    (InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (NotFoundError, HTTPStatus.NOT_FOUND),
+    (ModelMismatchError, HTTPStatus.CONFLICT),
+    (DecisionConflictError, HTTPStatus.CONFLICT),
+    (IndexBusyError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (AlignError, HTTPStatus.INTERNAL_SERVER_ERROR),
+)
+RETRY_SECONDS = 2
+
+
+class BusyError(AlignError):
+    """The service has as much to do as it may take on; `retry_after` is in seconds."""
+
+    def __init__(self, message: str, retry_after: float = RETRY_SECONDS) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TooLargeError(AlignError):
+    """More than the service takes in one request."""
+
+
+class Problem(HTTPException):
+    """An HTTP error with further members of its problem document."""
+
+    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None, **extra: Any) -> None:
+        super().__init__(status, detail, headers)
+        self.extra = extra
+
+
+def problem(status: int, detail: str, headers: dict[str, str] | None = None, **extra: Any) -> JSONResponse:
+    """An answer in the form of RFC 9457."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": int(status), "detail": detail, **extra}
+    return JSONResponse(body, int(status), headers=headers, media_type=PROBLEM)
+
+
+def retry_after(seconds: float) -> dict[str, str]:
+    """The header that says when to come again, in whole seconds."""
+    return {"Retry-After": str(max(1, math.ceil(seconds)))}
+
+
+def problem_of(error: AlignError) -> JSONResponse:
+    """The answer to an error that a caller can mend."""
+    if isinstance(error, BusyError):
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), retry_after(error.retry_after))
+    if isinstance(error, TooLargeError):
+        return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+    if isinstance(error, DecisionConflictError):
+        return problem(HTTPStatus.CONFLICT, str(error), conflicts=[decision_shape(found) for found in error.conflicts])
+    status = next(status for kind, status in STATUS_OF if isinstance(error, kind))
+    headers = retry_after(RETRY_SECONDS) if status is HTTPStatus.SERVICE_UNAVAILABLE else None
+    return problem(status, str(error), headers)
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Let every error of `app` leave as a problem document; pages answer a browser with a page."""
+
+    def answer(request: Request, response: JSONResponse, detail: str) -> Response:
+        page = getattr(app.state, "error_page", None)
+        if page is None or request.url.path.startswith("/v1") or "text/html" not in request.headers.get("accept", ""):
+            return response
+        shown: Response = page(request, response.status_code, detail)
+        for name in ("retry-after", "www-authenticate", "allow"):
+            if name in response.headers:
+                shown.headers[name] = response.headers[name]
+        return shown
+
+    @app.exception_handler(AlignError)
+    async def _known(request: Request, error: AlignError) -> Response:
+        return answer(request, problem_of(error), str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        errors = [{"place": ".".join(map(str, found["loc"])), "reason": str(found["msg"])} for found in error.errors()]
+        detail = "; ".join(f"{found['place']}: {found['reason']}" for found in errors)
+        return answer(request, problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors), detail)
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        sign_in = error.status_code == HTTPStatus.UNAUTHORIZED and not request.url.path.startswith("/v1")
+        if sign_in and "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse(
+                f"/sign-in?{'' if request.method != 'GET' else f'next={request.url.path}'}", HTTPStatus.SEE_OTHER
+            )
+        extra = error.extra if isinstance(error, Problem) else {}
+        detail = str(error.detail)
+        return answer(request, problem(error.status_code, detail, dict(error.headers or {}), **extra), detail)

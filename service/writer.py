@@ -1,0 +1,147 @@
+"""The process that writes, apart from those that answer: requests wait their turn, reads never do.
+
+An ingest works the processor for as long as it lasts; in the process that answers it would take the
+interpreter from every read. So each worker has one writing process over the same folder, started
+with the first write. What waits while it works is ingested together. Writers of several workers
+take turns through SQLite's write lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+from align.ingesting import IngestReport, Outcome
+from align.pipeline import Pipeline
+from align.records import Document
+from service.problems import BusyError
+
+TOGETHER = 512
+"""Most documents ingested in one call for requests that wait."""
+
+_pipeline: Pipeline | None = None
+
+
+def _begin(folder: Path, model: str | None) -> None:
+    """Open the index in the writing process, which ends with its parent and by nothing else."""
+    global _pipeline
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)  # the parent says when to stop, after the last accepted item
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+    _pipeline = Pipeline(folder, model)
+
+
+def _call(method: str, arguments: tuple[Any, ...]) -> Any:
+    return getattr(_pipeline, method)(*arguments)
+
+
+@dataclass
+class _Waiting:
+    documents: Sequence[Document]
+    answer: asyncio.Future[list[Outcome]]
+
+
+class Writer:
+    """Everything that changes the index. Its methods are for the event loop that made it."""
+
+    def __init__(self, folder: Path, model: str | None, max_waiting: int) -> None:
+        self._arguments = (folder, model)
+        self._max_waiting = max_waiting
+        self._waiting: deque[_Waiting] = deque()
+        self._turn = asyncio.Lock()
+        self._open: set[asyncio.Task[None]] = set()
+        self._executor: ProcessPoolExecutor | None = None
+
+    @property
+    def n_waiting(self) -> int:
+        """Documents that were accepted and wait."""
+        return sum(len(waiting.documents) for waiting in self._waiting)
+
+    async def call(self, method: str, *arguments: Any) -> Any:
+        """The result of a method of the writing process's Pipeline. Raises what it raises, or BusyError."""
+        async with self._turn:
+            return await self._submit(method, arguments)
+
+    async def _submit(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        if self._executor is None:
+            self._executor = ProcessPoolExecutor(1, get_context("spawn"), _begin, self._arguments)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, _call, method, arguments)
+        except BrokenProcessPool as error:
+            self._executor = None
+            raise BusyError(
+                "the writing process was ended from outside; a new one takes over, send the request again"
+            ) from error
+
+    async def ingest(self, documents: Sequence[Document]) -> list[Outcome]:
+        """Store documents; one outcome a document, in their order. Raises BusyError where too much waits.
+
+        Once accepted the documents are stored whatever becomes of the request.
+        """
+        if self.n_waiting + len(documents) > self._max_waiting and self._waiting:
+            raise BusyError(f"{self.n_waiting} documents wait to be ingested")
+        waiting = _Waiting(documents, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        task = asyncio.create_task(self._ingest_waiting())
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+        return await asyncio.shield(waiting.answer)
+
+    async def _ingest_waiting(self) -> None:
+        async with self._turn:
+            together = self._next_together()
+            documents = [document for waiting in together for document in waiting.documents]
+            if not documents:
+                for waiting in together:
+                    _settle(waiting, [])
+                return
+            try:
+                report: IngestReport = await self._submit("ingest_documents", (documents,))
+            except BaseException as error:
+                for waiting in together:
+                    if not waiting.answer.done():
+                        waiting.answer.set_exception(error)
+                        waiting.answer.exception()  # seen, even where the request has gone
+                return
+            outcomes: dict[str, deque[Outcome]] = {}
+            for outcome in report.outcomes:
+                outcomes.setdefault(outcome.document, deque()).append(outcome)
+            for waiting in together:
+                _settle(waiting, [outcomes[document.name].popleft() for document in waiting.documents])
+
+    def _next_together(self) -> list[_Waiting]:
+        """The requests at the head of the queue, as long as they are few and none names what another names."""
+        together: list[_Waiting] = []
+        names: set[str] = set()
+        while self._waiting:
+            own = {document.name for document in self._waiting[0].documents}
+            if together and (names & own or len(names) + len(own) > TOGETHER):
+                break
+            names |= own
+            together.append(self._waiting.popleft())
+        return together
+
+    async def close(self) -> None:
+        """Finish what was accepted, then end the writing process."""
+        while self._open:
+            await asyncio.gather(*self._open, return_exceptions=True)
+        if self._executor is not None:
+            await asyncio.to_thread(self._executor.shutdown)
+
+
+def _settle(waiting: _Waiting, outcomes: list[Outcome]) -> None:
+    if not waiting.answer.done():
+        waiting.answer.set_result(outcomes)
