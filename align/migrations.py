@@ -125,7 +125,27 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE sentence_left (digest INTEGER PRIMARY KEY) STRICT;
     CREATE TABLE frequent_sentence (digest INTEGER PRIMARY KEY, shared INTEGER NOT NULL) STRICT;
     """,
-    # 4: lists by date and by words
+    # 4: comparisons of pairs, from which relations are settled; what is kept of a text; neighbourhoods
+    """
+    CREATE TABLE comparison (
+        a TEXT NOT NULL REFERENCES item (id) ON DELETE CASCADE,
+        b TEXT NOT NULL REFERENCES item (id) ON DELETE CASCADE,
+        similarity REAL NOT NULL, by_key INTEGER NOT NULL, logit REAL NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (a, b), CHECK (a < b)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX comparison_by_b ON comparison (b);
+    CREATE TABLE traits (
+        item_number INTEGER PRIMARY KEY REFERENCES item (number) ON DELETE CASCADE, traits BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE neighbourhood (
+        item_number INTEGER PRIMARY KEY REFERENCES item (number) ON DELETE CASCADE,
+        similarities BLOB NOT NULL, keys BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE neighbour_left (item_number INTEGER NOT NULL, lang TEXT NOT NULL, views BLOB NOT NULL) STRICT;
+    DELETE FROM relation;
+    UPDATE item SET related = 0;
+    """,
+    # 5: lists by date and by words
     """
     CREATE INDEX item_by_day ON item (coalesce(julianday(published), 0), number);
     CREATE VIRTUAL TABLE item_words USING fts5 (title, text, content = 'item', content_rowid = 'number', tokenize = 'trigram');
