@@ -204,8 +204,7 @@ class Pipeline(Archive):
         """Load what the first question would load: the model and the neighbour index. Does nothing for an empty index."""
         if self.store.count_items():
             self.tokens  # noqa: B018 - loads the model
-            self.index().nearest(self.encoder.encode(["warm"]), 0, 1)
-            self._opinions.catch_up()
+            self.check("Warm.")
 
     def _relate_and_cluster(self, stale: set[str], progress: Progress | None) -> None:
         """Relations of every item that waits for them, then the clusters they touch."""

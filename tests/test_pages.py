@@ -26,7 +26,7 @@ OPTIONS = [
 ]
 AXE = Path(__file__).parent / "vendored" / "axe.js"
 PATHS = ("/", "/check", "/decide", "/missing", "/numbers", "/sign-in")
-DRAFT = "Genoa dockers turn ship away\n\nAbout thirty dockers in Genoa stopped the Meridian Aurora with 1,190 containers from mooring on Friday. A brass band played on the quay."
+DRAFT = "Genoa dockers turn ship away\n\nAbout thirty dockers in Genoa stopped the Meridian Aurora with 1,150 containers from mooring on Friday. Meridian Line put its losses at 600,000 euros a day and threatened to sue. A brass band played on the quay."
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +99,12 @@ def test_a_draft_is_checked(page: Page) -> None:
     page.goto("/check")
     page.get_by_label("The draft").fill(DRAFT)
     page.keyboard.press("Control+Enter")
-    expect(page.get_by_role("heading", name="Covered")).to_be_visible()
+    expect(page.get_by_role("heading", name="Covered", exact=True)).to_be_visible()
     expect(page.locator(".facts")).to_contain_text("First on 2026-")
     expect(page.locator("article.base .s.matched").first).to_be_visible()
     expect(page.locator("article.base .s.only")).to_contain_text("brass band")
-    expect(page.locator(".differs")).to_contain_text("1,190")
-    expect(page.locator(".differs")).to_contain_text("1,150")
+    expect(page.locator(".differs")).to_contain_text("600,000")
+    expect(page.locator(".differs")).to_contain_text("400,000")
     expect(page.get_by_text("What the others have and the draft lacks").first).to_be_visible()
     page.get_by_label("The draft").fill(
         "Zoo names elephant\n\nThe zoo in Leipzig has named its newborn calf Kiran after a public vote."

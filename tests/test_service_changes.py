@@ -55,7 +55,7 @@ def wait_for(taken: list[tuple[dict[str, str], bytes]], n: int) -> None:
 def test_decisions_and_the_feed(tmp_path: Path) -> None:
     """A decision is applied at once, shows in the feed after the number last seen, conflicts are named, and undo takes it back."""
     with (
-        served(ingest(tmp_path, "seeds/port-strike.jsonl")) as running,
+        served(ingest(tmp_path, "seeds/port-strike.jsonl", "seeds/chip-plant.jsonl")) as running,
         httpx.Client(base_url=running.url, timeout=60) as client,
     ):
         feed = client.get("/v1/changes", params={"limit": 3}).json()
@@ -83,7 +83,7 @@ def test_decisions_and_the_feed(tmp_path: Path) -> None:
 
 def test_webhooks_are_signed_retried_and_survive_a_restart(tmp_path: Path) -> None:
     """Changes come signed and in order; a failed delivery is sent again as it was, also by the next process; none is lost."""
-    index = ingest(tmp_path, "seeds/port-strike.jsonl")
+    index = ingest(tmp_path, "seeds/port-strike.jsonl", "seeds/chip-plant.jsonl")
     with receiver([500, 503]) as (url, taken):
         with served(index) as running:
             made = httpx.post(f"{running.url}/v1/webhooks", json={"url": url, "after": 0}).json()

@@ -7,7 +7,9 @@ import json
 import httpx2 as httpx
 import pytest
 import schemathesis
+import schemathesis.specs.openapi.checks as checks
 from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import not_a_server_error
 from serving import Served, ingest, served
 
 
@@ -70,8 +72,8 @@ def test_answers_are_as_described(running: Served) -> None:
 
 
 CHECKS = [
-    schemathesis.checks.not_a_server_error,
-    schemathesis.specs.openapi.checks.status_code_conformance,
-    schemathesis.specs.openapi.checks.content_type_conformance,
-    schemathesis.specs.openapi.checks.response_schema_conformance,
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
 ]
