@@ -119,7 +119,7 @@ def evaluate_documents(encoder: Encoder, rows: Sequence[dict[str, str]], topics:
         negatives = [found[found != number] for number, found in enumerate(negatives)]
         file = topics / f"mewsc16_{target}.tsv"
         if file.is_file():
-            news = _table(file)
+            news = [row for row in _table(file) if row["sentence"].strip()]  # one row of the German file is blank
             categories = np.array([row["category"] for row in news])
             sentences = encoder.encode([row["sentence"] for row in news])
             nearest = categories[(whole[source] @ sentences.T).argmax(axis=1)]
@@ -161,9 +161,10 @@ def evaluate_calibration(encoder: Encoder, rows: Sequence[dict[str, str]]) -> li
     calibration = load_calibration()
     if calibration.model != encoder.fingerprint:
         return []
-    figures = []
+    errors, precisions, found = [], [], []
     half = len(rows) // 2
     vectors = {lang: encoder.encode([row[lang] for row in rows]) for lang in LANGUAGES}
+    stated = f"where a precision of {STATED_PRECISION} is stated"
     for a, b in itertools.combinations(LANGUAGES, 2):
         probabilities, right, above = [], [], []
         similarity = vectors[a] @ vectors[b].T
@@ -175,14 +176,14 @@ def evaluate_calibration(encoder: Encoder, rows: Sequence[dict[str, str]]) -> li
                 probabilities.append(calibration.probability(value, a, b, length))
                 above.append(value >= calibration.threshold(STATED_PRECISION, a, b, length))
                 right.append(place == number)
-        outcome = np.array(right)
+        outcome, taken = np.array(right), np.array(above)
+        name = f"{a}–{b}"
         error = 100 * calibration_error(np.array(probabilities), outcome)
-        figures.append(Figure("Calibration error", f"{a}–{b}", error, "%", 5.0, at_most=True))
-        taken = np.array(above)
-        precision = 100 * float(outcome[taken].mean()) if taken.any() else float("nan")
-        group = f"Precision where {STATED_PRECISION} is stated"
-        figures.append(Figure(group, f"{a}–{b}", precision, "%", 98.5))
-    return figures
+        errors.append(Figure("Expected calibration error", name, error, "%", 5.0, at_most=True))
+        if taken.any():  # else there is nothing to be precise about
+            precisions.append(Figure(f"Precision {stated}", name, 100 * float(outcome[taken].mean()), "%", 98.5))
+        found.append(Figure(f"Translations found {stated}", name, 100 * float(taken[outcome].mean()), "%"))
+    return errors + precisions + found
 
 
 def expected_stories(path: Path) -> dict[str, str]:
