@@ -20,13 +20,16 @@ _SENTENCE_END = re.compile(r"[.!?。！？…‥][\"'”’»«“」』）)\]]*
 _ABBREVIATED = re.compile(r"\b(Inc|Corp|Ltd|Co|Jr|Sr|St|vs|Nr|z\. ?B|U\.S|a\.m|p\.m|S\.p\.A)\.$", re.IGNORECASE)
 _MONTH = (
     r"(?:jan(?:uary|uar)?|feb(?:ruary|ruar)?|mar(?:ch)?|märz|apr(?:il|ile)?|may|mai|june?|juni|july?|juli|aug(?:ust)?|sept?(?:ember)?|o[ck]t(?:ober|obre)?|nov(?:ember|embre)?|de[cz](?:ember)?"
-    r"|gen(?:naio)?|febbraio|marzo|mag(?:gio)?|giu(?:gno)?|lug(?:lio)?|ago(?:sto)?|set(?:t(?:embre)?)?|ott(?:obre)?|dic(?:embre)?)"
+    r"|gen(?:naio)?|febbraio|marzo|mag(?:gio)?|giu(?:gno)?|lug(?:lio)?|ago(?:sto)?|set(?:t(?:embre)?)?|ott(?:obre)?|dic(?:embre)?"
+    r"|janvier|février|mars|avril|juin|juillet|août|septembre|décembre|enero|febrero|abril|mayo|junio|julio|septiembre|octubre|noviembre|diciembre)"
 )
 _TIME_WORDS = re.compile(
     r"(?:"
     + _MONTH
     + r"\b|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day|\b(?:mon|diens|donners|frei|sams|sonn)tag|\bmittwoch|\b(?:lune|marte|mercole|giove|vener)dì|\bsabato|\bdomenica"
     r"|\b(?:a|p)\.?m\.?\b|\b(?:est|edt|et|gmt|utc|cet|cest|mez|mesz|jst|uhr|ore)\b|\b\d+\s*(?:min(?:ute[ns]?|uti|uto)?|hours?|stunden?|or[ae]|days?|tage?n?|giorn[io]|sec|weeks?|wochen?|settiman[ae])\b"
+    r"|\b(?:lun|mar|mercre|jeu|vendre|same)di\b|\bdimanche\b|\b(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo)\b|\b\d+\s*(?:heures?|jours?|horas?|días?|minutos?)\b|\b\d{1,2}h\d{0,2}\b"
+    r"|\b(?:publié|modifié|mis à jour|le|à|temps de lecture|publicado|actualizado|el|de|a las)\b"
     r"|\b(?:ago|vor|fa|read|lesezeit|di lettura|updated|published|aktualisiert|veröffentlicht|stand|aggiornato|pubblicato|il|am|um|alle|at|on|of|von|h)\b"
     r"|年|月|日|時|分|前|更新|公開|配信|午前|午後|[（(][月火水木金土日][)）]|st\b|nd\b|rd\b|th\b)",
     re.IGNORECASE,
@@ -42,7 +45,7 @@ _DATELINE = re.compile(
     r")"
 )
 _BYLINE = re.compile(
-    r"^(?:by|von|di|a cura di|文|文＝|取材)\s*[:：＝=]?\s*(?:[A-ZÀ-Ý][\w.'’\-]*|[\u4e00-\u9fff]{1,4})(?:[\s,・、]+(?:and|und|e|&|in|a|[A-ZÀ-Ý][\w.'’\-]*|[\u4e00-\u9fff]{1,4})){0,9}\s*$"
+    r"^(?:[Bb]y|[Vv]on|[Pp]ar|[Pp]or|di|[Aa] cura di|文|文＝|取材)\s*[:：＝=]?\s*(?:[A-ZÀ-Ý][\w.'’\-]*|[\u4e00-\u9fff]{1,4})(?:[\s,・、]+(?:and|und|e|et|y|avec|&|in|a|[A-ZÀ-Ý][\w.'’\-]*|[\u4e00-\u9fff]{1,4})){0,9}\s*$"
 )
 
 

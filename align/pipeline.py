@@ -2,95 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import logging
 import threading
 import uuid
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from align.clustering import cluster_items
+from align.drafts import DRAFT, Checked, Match, draft_item
 from align.embedding import SHIPPED_MODEL, Encoder, StaticEncoder, load_encoder
-from align.errors import InputError, ModelMismatchError, NotFoundError
-from align.furniture import comparable
+from align.errors import ModelMismatchError, NotFoundError
 from align.index import NeighbourIndex
-from align.language import identify_language
+from align.ingesting import IngestReport, Intake
+from align.naming import name_clusters
 from align.reading import read
-from align.records import Cluster, Document, Form, Item, ItemVectors, Kind, Rejection, Relation, Variant, Vectors
+from align.records import Cluster, Document, Item, ItemVectors, Rejection, Relation, Variant, Vectors
 from align.relations import CANDIDATE_FLOOR, Described, describe, load_verifier, relate
-from align.segmenting import SEGMENTER, Segment, lines_of, segment, segment_texts
+from align.segmenting import SEGMENTER
 from align.store import Store
+from align.variants import variants_of
 from align.vectors import vectorise
 
 BATCH_DOCUMENTS = 128
 RELATE_BATCH = 256
-DRAFT = "draft"
 
 log = logging.getLogger("samestory")
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one document: `status` is added, updated, unchanged or rejected."""
-
-    document: str
-    item_ids: tuple[str, ...]
-    status: str
-    reason: str | None = None
-
-
-@dataclass
-class IngestReport:
-    """Counts of an ingest: `documents` read; their `items`, each added, updated or unchanged; what was rejected."""
-
-    documents: int = 0
-    items: int = 0
-    added: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    rejected: list[Rejection] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Match:
-    """A variant of a draft, and the cluster it stands in."""
-
-    variant: Variant
-    cluster: str
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What is known of a draft: its item as it would be, and the items that tell its story, best first."""
-
-    item: Item
-    matches: tuple[Match, ...]
-
-
-def _digest(*parts: object) -> str:
-    return hashlib.blake2b(json.dumps(parts, ensure_ascii=False).encode(), digest_size=10).hexdigest()
-
-
-def _fields_digest(document: Document) -> str:
-    return _digest(
-        document.form.value,
-        document.text,
-        document.title,
-        document.lang,
-        document.source,
-        document.url,
-        document.published,
-    )
 
 
 class Pipeline:
@@ -209,127 +151,12 @@ class Pipeline:
             for batch in _batched(documents, BATCH_DOCUMENTS):
                 with self.store.writing():
                     self._record_model()
-                    stale |= self._put_batch(batch, report)
+                    stale |= Intake(self.store, self.encoder).put_batch(batch, report)
                     self.store.finish_generation()
                 if progress:
                     progress(f"{report.documents} documents, {report.items} items read")
             self._relate_and_cluster(stale, progress)
         return report
-
-    def _put_batch(self, batch: Sequence[Document | Rejection], report: IngestReport) -> set[str]:
-        """Store one batch; returns the items whose clusters must be worked out again though they are gone or unchanged."""
-        fresh: list[tuple[Document, str, int | None]] = []
-        for entry in batch:
-            if isinstance(entry, Rejection):
-                self._reject(entry, report)
-                continue
-            report.documents += 1
-            digest = _fields_digest(entry)
-            stored = self.store.find_document(entry, digest)
-            if stored is not None and stored.digest == digest:
-                known = self.store.items_of_document(stored.number)
-                report.items += len(known)
-                report.unchanged += len(known)
-                report.outcomes.append(Outcome(entry.name, tuple(item.id for item in known), "unchanged"))
-            else:
-                fresh.append((entry, digest, stored.number if stored else None))
-        seen_in = self._count_lines([document for document, _, _ in fresh])
-        stale: set[str] = set()
-        waiting: list[tuple[int, Item]] = []
-        for document, digest, _ in fresh:
-            segments = segment(document, seen_in)
-            if not segments:
-                report.documents -= 1
-                self._reject(
-                    Rejection(
-                        document.path,
-                        document.line,
-                        "holds no story text: every line is page furniture, or there is none",
-                    ),
-                    report,
-                    document.name,
-                )
-                continue
-            # Looked up again: an earlier row of this batch may hold the same id.
-            stored = self.store.find_document(document, digest)
-            before = {item.id: item for item in self.store.items_of_document(stored.number)} if stored else {}
-            number = self.store.put_document(document, digest, stored.number if stored else None)
-            items = self._items(document, segments, number)
-            gone = before.keys() - {item.id for item in items}
-            stale |= self._neighbours_in_clusters(gone)
-            self.store.delete_items(gone)
-            report.removed += len(gone)
-            changed = [item for item in items if before.get(item.id) != item]
-            for item in changed:
-                if item.id in before:
-                    stale |= self._neighbours_in_clusters([item.id])
-                    self.store.drop_relations(item.id)
-                waiting.append((self.store.put_item(item, number), item))
-            n_updated = sum(item.id in before for item in changed)
-            report.items += len(items)
-            report.added += len(changed) - n_updated
-            report.updated += n_updated
-            report.unchanged += len(items) - len(changed)
-            status = "unchanged" if not changed and not gone else "updated" if before else "added"
-            report.outcomes.append(Outcome(document.name, tuple(item.id for item in items), status))
-        if waiting:
-            # A later row of the batch wins, and may have taken an earlier one's items away.
-            latest = {number: item for number, item in waiting if self.store.owner_of(item.id) is not None}
-            for (number, _), vectors in zip(
-                latest.items(), vectorise(list(latest.values()), self.encoder), strict=True
-            ):
-                self.store.put_vectors(number, vectors)
-        return stale
-
-    @staticmethod
-    def _reject(rejection: Rejection, report: IngestReport, name: str | None = None) -> None:
-        report.rejected.append(rejection)
-        place = rejection.path if rejection.line is None else f"{rejection.path}:{rejection.line}"
-        report.outcomes.append(Outcome(name or place, (), "rejected", rejection.reason))
-
-    def _count_lines(self, documents: Sequence[Document]) -> Counter[str]:
-        """In how many other pages, stored ones and those of this batch, each comparable line stands."""
-        count: Counter[str] = Counter()
-        for document in documents:
-            if document.form is Form.PAGE:
-                lines = {comparable(document.text[start:end]) for start, end in lines_of(document.text)}
-                count.update(lines)
-                self.store.count_lines(_digest(line) for line in sorted(lines))
-        # count_lines has just added this batch to what the store knows; a page is not its own witness.
-        return Counter({line: self.store.lines_seen([_digest(line)]).get(_digest(line), 1) - 1 for line in count})
-
-    def _items(self, document: Document, segments: Sequence[Segment], number: int) -> list[Item]:
-        items = []
-        taken: set[str] = set()
-        for found, (title, text) in zip(segments, segment_texts(document, segments), strict=True):
-            lang, confidence = identify_language(f"{title}\n{text}" if title else text)
-            if document.lang and document.form is Form.ARTICLE and _agrees(document.lang, lang, confidence):
-                lang = (
-                    document.lang.split("-")[0].lower()
-                    if document.lang.split("-")[0].lower() in ("en", "ja", "de", "it")
-                    else document.lang
-                )
-                confidence = 1.0
-            item_id = self._item_id(document, title, text, number, taken)
-            taken.add(item_id)
-            items.append(
-                Item(item_id, document.external_id or document.name, lang, confidence, title, text, document.source, document.url, document.published,
-                     found.start, found.end, found.paragraphs)
-            )  # fmt: skip
-        return items
-
-    def _item_id(self, document: Document, title: str, text: str, number: int, taken: set[str]) -> str:
-        """From the external id; or from the document's name and the text, so that a page read again keeps its items' ids."""
-        seed = (
-            ("external", document.external_id)
-            if document.external_id is not None
-            else ("text", document.name, title, text)
-        )
-        for attempt in itertools.count():
-            item_id = "i" + _digest(*seed, attempt)[:16]
-            if item_id not in taken and self.store.owner_of(item_id) in (None, number):
-                return item_id
-        raise AssertionError("itertools.count() ends nowhere")
 
     # vectors → neighbours → relations → clusters
 
@@ -414,16 +241,11 @@ class Pipeline:
         answers = iter(self.index().neighbours(np.stack(rows), CANDIDATE_FLOOR))
         return [set().union(*(next(answers) for _ in own)) for own in views]
 
-    def _neighbours_in_clusters(self, item_ids: Iterable[str]) -> set[str]:
-        """The items that share a cluster with any of `item_ids`."""
-        clusters = {self.store.cluster_of(item_id) for item_id in item_ids} - {None}
-        return {item.id for cluster in clusters if cluster for item in self.store.cluster_items(cluster)}
-
     def _recluster(self, touched: set[str]) -> None:
         """Work out the clusters of every item that joining relations connect to a touched one."""
         reach: set[str] = set()
         relations: dict[tuple[str, str], Relation] = {}
-        queue = sorted(touched | self._neighbours_in_clusters(touched))
+        queue = sorted(touched | self.store.mates(touched))
         while queue:
             item_id = queue.pop()
             if item_id in reach or self.store.owner_of(item_id) is None:
@@ -435,31 +257,7 @@ class Pipeline:
                     queue.append(found.other(item_id))
         groups = cluster_items(sorted(reach), relations.values())
         with self.store.writing():
-            self.store.set_clusters(self._named(groups))
-
-    def _named(self, groups: Sequence[tuple[str, ...]]) -> list[Cluster]:
-        """Clusters with ids: a group keeps the id that most of its items had, the rest get one from their first item."""
-        claims: list[tuple[int, str, int]] = []
-        for number, group in enumerate(groups):
-            held = Counter(filter(None, map(self.store.cluster_of, group)))
-            claims += [(-count, cluster, number) for cluster, count in held.items()]
-        names: dict[int, str] = {}
-        used: set[str] = set()
-        for _, cluster, number in sorted(claims):
-            if number not in names and cluster not in used:
-                names[number] = cluster
-                used.add(cluster)
-        named = []
-        for number, group in enumerate(groups):
-            if number not in names:
-                for attempt in itertools.count():
-                    name = "c" + _digest("cluster", group[0], attempt)[:12]
-                    if name not in used and not any(item.id not in group for item in self.store.cluster_items(name)):
-                        break
-                names[number] = name
-                used.add(name)
-            named.append(Cluster(names[number], group))
-        return named
+            self.store.set_clusters(name_clusters(self.store, groups))
 
     # clusters → variants, and other reading
 
@@ -487,43 +285,8 @@ class Pipeline:
             cluster = self.store.cluster_of(item.id) or ""
             mates = [mate for mate in self.store.cluster_items(cluster) if mate.id != item.id] if cluster else []
             direct = {found.other(item.id): found for found in self.store.relations_of(item.id)}
-            variants = self._variants(item.id, mates, direct)
+            variants = variants_of(self.store, item.id, mates, direct)
         return item, cluster, [variant for variant in variants if not langs or variant.item.lang in langs]
-
-    def _variants(self, item_id: str, mates: Sequence[Item], direct: dict[str, Relation]) -> list[Variant]:
-        found = []
-        paths: dict[str, tuple[float, tuple[str, ...]]] | None = None
-        for mate in mates:
-            relation = direct.get(mate.id)
-            if relation is not None and relation.kind.joins:
-                found.append(Variant(mate, relation.kind, relation.score, relation.evidence))
-                continue
-            if paths is None:
-                paths = self._strongest_paths(item_id, mates, direct)
-            score, through = paths.get(mate.id, (0.0, ()))
-            found.append(Variant(mate, Kind.SAME_STORY, score, {"rule": "cluster", "through": list(through)}))
-        return sorted(found, key=lambda variant: (-variant.score, variant.item.id))
-
-    def _strongest_paths(
-        self, item_id: str, mates: Sequence[Item], direct: dict[str, Relation]
-    ) -> dict[str, tuple[float, tuple[str, ...]]]:
-        """item → (weakest score, items between) of the path from `item_id` whose weakest relation is strongest."""
-        inside = {mate.id for mate in mates}
-        best: dict[str, tuple[float, tuple[str, ...]]] = {}
-        open_paths: list[tuple[float, str, tuple[str, ...]]] = [
-            (relation.score, other, ()) for other, relation in direct.items() if relation.kind.joins and other in inside
-        ]
-        while open_paths:
-            open_paths.sort(key=lambda path: (-path[0], path[1]))
-            score, here, through = open_paths.pop(0)
-            if here in best:
-                continue
-            best[here] = (score, through)
-            for relation in self.store.relations_of(here):
-                other = relation.other(here)
-                if relation.kind.joins and other in inside and other not in best and other != item_id:
-                    open_paths.append((min(score, relation.score), other, (*through, here)))
-        return best
 
     def clusters(self) -> list[Cluster]:
         """Every cluster, single items included, in order of their first items' arrival."""
@@ -554,7 +317,7 @@ class Pipeline:
         with self._lock:
             item = self.find(reference)
             with self.store.writing():
-                stale = self._neighbours_in_clusters([item.id]) - {item.id}
+                stale = self.store.mates([item.id]) - {item.id}
                 self.store.delete_items([item.id])
                 self.store.finish_generation()
             if stale:
@@ -569,30 +332,7 @@ class Pipeline:
         A draft is read like a page: a first line shaped like a headline is its title. A match is an
         item of a cluster that the draft would join. Raises InputError for a text without a word.
         """
-        document = (
-            Document(DRAFT, "-", Form.ARTICLE, f"{title}\n\n{text}", title, published=published)
-            if title
-            else Document(DRAFT, "-", Form.PAGE, text.replace("\r\n", "\n").replace("\r", "\n"))
-        )
-        segments = segment(document) if any(character.isalnum() for character in text) else []
-        if not segments:
-            raise InputError("the draft holds no story text; give at least a headline or a sentence")
-        (title, body), *_ = segment_texts(document, segments[:1])
-        lang, confidence = identify_language(f"{title}\n{body}" if title else body)
-        item = Item(
-            DRAFT,
-            DRAFT,
-            lang,
-            confidence,
-            title,
-            body,
-            None,
-            None,
-            published,
-            segments[0].start,
-            segments[0].end,
-            segments[0].paragraphs,
-        )
+        item = draft_item(text, title, published)
         if self.store.count_items() == 0:
             return Checked(item, ())
         vectors = vectorise([item], self.encoder)
@@ -611,14 +351,9 @@ class Pipeline:
             between = {(known.a, known.b): known for mate in mates for known in self.store.relations_of(mate.id)}
             groups = cluster_items(sorted(near), [*known_to_draft.values(), *between.values()])
             story = next(group for group in groups if DRAFT in group)
-            variants = self._variants(DRAFT, [mate for mate in mates if mate.id in story], direct)
+            variants = variants_of(self.store, DRAFT, [mate for mate in mates if mate.id in story], direct)
             cluster_of = {variant.item.id: self.store.cluster_of(variant.item.id) or "" for variant in variants}
         yield from (Match(variant, cluster_of[variant.item.id]) for variant in variants)
-
-
-def _agrees(declared: str, detected: str, confidence: float) -> bool:
-    """Whether a declared language may stand: it is what was detected, or the text is too short or odd to tell."""
-    return declared.split("-")[0].lower() == detected or detected == "und" or confidence < 0.6
 
 
 def _batched(entries: Iterable[Document | Rejection], size: int) -> Iterator[tuple[Document | Rejection, ...]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from align.pipeline import Checked, IngestReport
+from align.drafts import Checked
+from align.ingesting import IngestReport
 from align.records import Cluster, Item, Variant
 
 LANGUAGES = ("en", "ja", "de", "it")

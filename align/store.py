@@ -437,6 +437,11 @@ class Store:
         )
         return [_item(row) for row in rows]
 
+    def mates(self, item_ids: Iterable[str]) -> set[str]:
+        """The items that share a cluster with any of `item_ids`, these included."""
+        clusters = {self.cluster_of(item_id) for item_id in item_ids} - {None}
+        return {item.id for cluster in clusters if cluster for item in self.cluster_items(cluster)}
+
     def cluster_ids(self, after: str = "", limit: int | None = None) -> list[str]:
         """Ids of the clusters, the one whose first item arrived first leading, those after the id `after`."""
         first = (
