@@ -96,14 +96,23 @@ def _steps(pairs: TrainingPairs, schedule: Schedule) -> Iterator[tuple[int, NDAr
             yield epoch, members
 
 
-def train(pairs: TrainingPairs, n_pieces: int, schedule: Schedule, checkpoint: Path) -> NDArray[np.float32]:
+def train(
+    pairs: TrainingPairs,
+    n_pieces: int,
+    schedule: Schedule,
+    checkpoint: Path,
+    start: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
     """Token vectors of shape (n_pieces, schedule.dimensions), float32.
 
     Every 500 steps the state goes to `checkpoint`; a run finding one there goes on from it, step for
-    step as if it had not been stopped, provided the schedule is the same.
+    step as if it had not been stopped, provided the schedule is the same. `start` (n_pieces, schedule.dimensions) are
+    vectors to go on from instead of random ones.
     """
     torch.manual_seed(schedule.seed)
     weights = torch.nn.Parameter(torch.randn(n_pieces, schedule.dimensions) * 0.05)
+    if start is not None:
+        weights.data.copy_(torch.from_numpy(start))
     average = torch.zeros_like(weights)
     n_averaged = 0
     done = 0

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from align.clustering import cluster_items
 from align.describing import Described, describe
 from align.embedding import StaticEncoder, load_encoder
-from align.evaluation import b_cubed
 from align.language import identify_language
+from align.measures import b_cubed
 from align.neighbourhoods import FLOOR
 from align.reading import read
 from align.records import Document, Item, ItemVectors, Rejection
