@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from align.align_command import align
 from align.cli_stories import COMMANDS
 from align.errors import AlignError, InputError, ModelMismatchError
 from align.terminal import as_of_option as _as_of
@@ -27,7 +28,7 @@ from align.terminal import show_progress as _progress
 from service.keys_command import keys
 
 if TYPE_CHECKING:
-    from align.evaluation import Figure
+    from align.figures import Figure
     from align.records import Variant
 
 LANGUAGE_NAMES = {"en": "English", "ja": "Japanese", "de": "German", "it": "Italian"}
@@ -402,7 +403,7 @@ def serve(
 main.add_command(keys)
 
 
-for command in COMMANDS:
+for command in (align, *COMMANDS):
     main.add_command(command)
 
 

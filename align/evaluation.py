@@ -10,14 +10,15 @@ import itertools
 import time
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from align.alignment_eval import evaluate_alignment
 from align.calibration import load_calibration, width
 from align.embedding import BATCH, Encoder
 from align.errors import InputError
+from align.figures import Figure
 from align.measures import b_cubed, beats_others, calibration_error, margin_accuracy, retrieval_accuracy
 from align.published import TATOEBA
 from align.records import Item, Vectors
@@ -28,25 +29,6 @@ FLORES = "FLORES-200 devtest"
 TEASER = 40
 """Words of a teaser in English; other languages' teasers have as many sentences."""
 STATED_PRECISION = 0.99
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured number. `goal` is the least value wanted of it, or the most where `at_most`; None where none is stated."""
-
-    group: str
-    name: str
-    value: float
-    unit: str
-    goal: float | None = None
-    at_most: bool = False
-
-    @property
-    def reached(self) -> bool | None:
-        """Whether the goal is reached; None where there is none."""
-        if self.goal is None:
-            return None
-        return self.value <= self.goal if self.at_most else self.value >= self.goal
 
 
 def _table(path: Path) -> list[dict[str, str]]:
@@ -237,6 +219,7 @@ def evaluate(encoder: Encoder, data: Path | None, seeds: Path | None) -> list[Fi
         figures += evaluate_documents(encoder, rows, data / "mewsc16_topics")
         figures += evaluate_sts(encoder, data / "stsb_multi_mt" / "stsb_dev_en_de_it_ja.tsv")
         figures += evaluate_calibration(encoder, rows)
+        figures += evaluate_alignment(encoder, {lang: [row[lang] for row in rows] for lang in LANGUAGES})
         figures.append(encode_speed(encoder, [row[lang] for lang in LANGUAGES for row in rows]))
     if seeds is not None:
         figures += evaluate_stories(encoder, seeds, "Bundled stories")

@@ -17,6 +17,7 @@ from align.describing import describe
 from align.drafts import Checked, Match, draft_item, matches_of
 from align.embedding import SHIPPED_MODEL, Encoder, StaticEncoder, load_encoder
 from align.errors import ModelMismatchError
+from align.exchange import AlignedPair
 from align.explaining import explained
 from align.index import NeighbourIndex, slot_of
 from align.ingesting import IngestReport, Intake
@@ -25,7 +26,9 @@ from align.records import Document, Item, ItemVectors, Rejection
 from align.regrouping import regroup
 from align.relating import Relating
 from align.segmenting import SEGMENTER
+from align.sentences import Alignment
 from align.vectors import vectorise
+from align.versions import align_versions, version_of_item
 
 BATCH_DOCUMENTS = 128
 SAVED_SHARE = 0.05
@@ -217,6 +220,33 @@ class Pipeline(Archive):
         with self.store.writing():
             self.store.touch(touched)
             regroup(self.store, why)
+
+    # variants → sentence alignment
+
+    def aligned_pair(self, a: str, b: str) -> AlignedPair:
+        """Two items, named by id or external id, with the alignment of their sentences. Raises NotFoundError."""
+        with self.store.reading():
+            first, second = (version_of_item(self.find(reference)) for reference in (a, b))
+        return AlignedPair(first, second, align_versions(first, second, self.encoder))
+
+    def aligned_pairs(
+        self, cluster_id: str | None = None, langs: tuple[str, str] | None = None
+    ) -> Iterator[AlignedPair]:
+        """Every two items in different languages of one cluster, or of each; with `langs` only these two, in this order.
+
+        Raises NotFoundError where there is no such cluster.
+        """
+        for cluster in self.clusters() if cluster_id is None else [self.cluster(cluster_id)]:
+            for one, other in itertools.combinations(self.members(cluster), 2):
+                if langs is not None and (other.lang, one.lang) == langs:
+                    one, other = other, one
+                if one.lang != other.lang and langs in (None, (one.lang, other.lang)):
+                    first, second = version_of_item(one), version_of_item(other)
+                    yield AlignedPair(first, second, align_versions(first, second, self.encoder))
+
+    def alignment(self, a: str, b: str) -> Alignment:
+        """The sentence beads between two items. Raises NotFoundError."""
+        return self.aligned_pair(a, b).alignment
 
     # drafts
 

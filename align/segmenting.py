@@ -15,7 +15,7 @@ from align.furniture import Role, classify, comparable, dateline, read_more_tail
 from align.language import identify_language
 from align.records import Document, Form
 
-SEGMENTER = "1"
+SEGMENTER = "2"
 """Goes into an index; raised when the same document would fall apart differently."""
 
 REPEATED_WIDTH = 80

@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 
 from align.pipeline import Pipeline
 from service.access import Access
-from service.api import changes, clusters, decisions, drafts, health, items, jobs, webhooks
+from service.api import alignment, changes, clusters, decisions, drafts, health, items, jobs, webhooks
 from service.api.openapi import describe
 from service.desk import decide, missing, numbers, sessions, stories
 from service.desk import drafts as draft_pages
@@ -31,6 +31,7 @@ from service.writer import Writer
 ROUTERS = (
     health.router,
     changes.router,
+    alignment.router,
     items.router,
     drafts.router,
     clusters.router,

@@ -22,6 +22,7 @@ COMMANDS = (
     "variants",
     "clusters",
     "check",
+    "align",
     "report",
     "embed",
     "eval",

@@ -1,0 +1,61 @@
+"""An alignment → the JSON shape of the contract, the same for command and HTTP, and a page side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from align.differences import Differences, differences
+from align.quantities import Quantity
+from align.sentences import Alignment, Bead
+from align.versions import Version
+
+Json = dict[str, Any]
+
+
+def alignment_shape(alignment: Alignment) -> Json:
+    """What ``samestory align`` prints: `beads` with indices from 0, the sentences `a` and `b`, what was `moved`, and what differs."""
+    differing = differences(alignment)
+    return {
+        "beads": _beads(alignment.beads),
+        "a": list(alignment.a),
+        "b": list(alignment.b),
+        "langs": list(alignment.langs),
+        "moved": _beads(alignment.moved),
+        "differences": _differences(differing),
+        "coverage": {"a": round(differing.coverage[0], 4), "b": round(differing.coverage[1], 4)},
+        "kind": differing.kind,
+    }
+
+
+def _differences(found: Differences) -> Json:
+    return {
+        "aligned": found.aligned,
+        "merged": found.merged,
+        "split": found.split,
+        "left_out": list(found.left_out),
+        "added": list(found.added),
+        "quantities": [
+            {"bead": entry.bead, "verdict": entry.verdict, "a": _quantity(entry.a), "b": _quantity(entry.b)}
+            for entry in found.quantities
+        ],
+        "summary": list(found.summary),
+    }
+
+
+def _quantity(found: Quantity | None) -> Json | None:
+    return None if found is None else {"text": found.text, "value": found.value, "unit": found.unit}
+
+
+def _beads(beads: Sequence[Bead]) -> list[Json]:
+    return [{"a": list(bead.a), "b": list(bead.b), "score": round(bead.score, 4)} for bead in beads]
+
+
+def alignment_page(a: Version, b: Version, alignment: Alignment) -> str:
+    """Both versions side by side in HTML, a row a bead."""
+    import jinja2
+
+    source = (resources.files("align") / "alignment.html").read_text(encoding="utf-8")
+    template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
+    return template.render(a=a, b=b, alignment=alignment, differences=differences(alignment))

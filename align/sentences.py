@@ -1,0 +1,203 @@
+"""Two versions of a story → which sentences of one say what which sentences of the other say.
+
+Coarse to fine, as Vecalign does it (Thompson & Koehn 2019, section 3.3): long texts are first aligned by
+the vectors of runs of sentences, then with ever shorter runs near the path found, so that time and
+memory go with the length and not with its square. What the monotone path leaves out on both sides and
+yet belongs together has been moved, and is reported apart.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from align.bead_scores import (
+    Side,
+    blocks_of,
+    describe_sides,
+    evidence,
+    fitted_weights,
+    scale_of,
+    score_beads,
+    unit,
+    weigh,
+)
+from align.beads import Band, Scores, Shape, Span, best_path, posterior
+from align.embedding import Encoder
+from align.records import Vectors
+
+WHOLE_CELLS = 60_000
+"""Largest table of prefixes that is looked at whole."""
+COARSEST = 400
+"""Most runs of sentences a side on the coarsest level, whose table is looked at whole."""
+RADIUS = 12
+"""Cells around a coarser path that the next finer one may take."""
+COARSE_GAIN = 0.08
+"""By how much two runs must be more similar than runs at random to be worth aligning."""
+MOVED = 3.0
+"""Least score, log odds, of a sentence pair off the monotone path."""
+CANDIDATES = 3
+"""Nearest unmatched sentences of the other text that a moved sentence may belong to."""
+MOVED_BLOCK = 64
+
+
+@dataclass(frozen=True)
+class Bead:
+    """Sentences `a` of one text and `b` of the other that say the same, by index from 0; either may be empty.
+
+    `score` is the probability in [0, 1] that exactly these belong together; of a 1-0 or 0-1 bead, that the
+    sentence has no counterpart in order.
+    """
+
+    a: tuple[int, ...]
+    b: tuple[int, ...]
+    score: float
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The sentences of two texts, beads in order that hold each sentence once, and `moved` ones.
+
+    A moved bead joins sentences that stand alone in `beads`, because they cross others.
+    """
+
+    langs: tuple[str, str]
+    a: tuple[str, ...]
+    b: tuple[str, ...]
+    beads: tuple[Bead, ...]
+    moved: tuple[Bead, ...]
+
+
+def align_sentences(a: Sequence[str], b: Sequence[str], langs: tuple[str, str], encoder: Encoder) -> Alignment:
+    """Align the sentences of two texts in the languages `langs`; either text may be empty."""
+    if not a or not b:
+        beads = [Bead((at,), (), 1.0) for at in range(len(a))] + [Bead((), (at,), 1.0) for at in range(len(b))]
+        return Alignment(langs, tuple(a), tuple(b), tuple(beads), ())
+    sides = describe_sides(a, b, langs, encoder)
+    beads = _monotone(*sides)
+    return Alignment(langs, tuple(a), tuple(b), tuple(beads), tuple(_moved(*sides, beads)))
+
+
+def _monotone(a: Side, b: Side) -> list[Bead]:
+    band = Band.whole(a.n, b.n) if (a.n + 1) * (b.n + 1) <= WHOLE_CELLS else _band_of_interest(a, b)
+    scores = score_beads(a, b, band)
+    sums = posterior(band, scores)
+    return [
+        Bead(tuple(range(span[0], span[1])), tuple(range(span[2], span[3])), sums.of_bead(span))
+        for span in best_path(band, scores)
+    ]
+
+
+def _band_of_interest(a: Side, b: Side) -> Band:
+    """The cells near the path that runs of sentences take, found level by level."""
+    levels = [(a.windows[0], b.windows[0])]
+    while max(map(len, levels[-1])) > COARSEST:
+        levels.append((_halved(levels[-1][0]), _halved(levels[-1][1])))
+    path: list[Span] | None = None
+    for runs_a, runs_b in levels[::-1]:
+        if path is None:
+            band = Band.whole(len(runs_a), len(runs_b))
+        else:
+            ends = (len(runs_a), len(runs_b), len(runs_a), len(runs_b))
+            finer = [
+                tuple(min(2 * at, ends[0] if place < 2 else ends[1]) for place, at in enumerate(span)) for span in path
+            ]
+            band = Band.around([(span[0], span[1], span[2], span[3]) for span in finer], RADIUS)
+        if len(runs_a) == a.n and len(runs_b) == b.n:
+            return band
+        path = best_path(band, _run_scores(runs_a, runs_b, band))
+    raise AssertionError("the last level holds the sentences themselves")
+
+
+def _halved(rows: Vectors) -> Vectors:
+    """Each two neighbouring rows as one."""
+    even = rows if len(rows) % 2 == 0 else np.concatenate([rows, rows[-1:]])
+    return unit(even[0::2] + even[1::2])
+
+
+def _run_scores(a: Vectors, b: Vectors, band: Band) -> dict[Shape, Scores]:
+    """1-1 scores of runs of sentences: cosine above what runs at random have."""
+    floor = float(a.mean(axis=0) @ b.mean(axis=0)) + COARSE_GAIN
+    table = band.empty().astype(np.float32)
+    for first, last in blocks_of(band):
+        low, high = int(band.low[first:last].min()), int(band.high[first:last].max())
+        block = a[max(0, first - 1) : last - 1] @ b[max(0, low - 1) : high - 1].T - floor
+        for row in range(max(first, 1), last):
+            start, end = max(int(band.low[row]), 1), int(band.high[row])
+            here = int(band.starts[row] - band.low[row])
+            corner = max(0, low - 1) + 1
+            table[start + here : end + here] = block[row - max(first, 1), start - corner : end - corner]
+    return {(1, 1): table}
+
+
+def _moved(a: Side, b: Side, beads: Sequence[Bead]) -> list[Bead]:
+    """Beads among the sentences that `beads` leave alone on both sides."""
+    alone_a = [bead.a[0] for bead in beads if not bead.b]
+    alone_b = [bead.b[0] for bead in beads if not bead.a]
+    runs_a, runs_b = _runs(alone_a), _runs(alone_b)
+    run_of_a = {at: run for run in runs_a for at in run}
+    run_of_b = {at: run for run in runs_b for at in run}
+    found: list[Bead] = []
+    done: set[tuple[str, int]] = set()
+    for _, at_a, at_b in sorted(_seeds(a, b, alone_a, alone_b), reverse=True):
+        if ("a", at_a) in done or ("b", at_b) in done:
+            continue
+        # A paragraph may have moved: all that is left of both runs is aligned like a text of its own.
+        part_a = _around(at_a, run_of_a[at_a], {at for side, at in done if side == "a"})
+        part_b = _around(at_b, run_of_b[at_b], {at for side, at in done if side == "b"})
+        inner = _monotone(a.part(part_a[0], part_a[-1] + 1), b.part(part_b[0], part_b[-1] + 1))
+        for bead in inner:
+            if bead.a and bead.b and bead.score >= 0.5:
+                shifted = Bead(
+                    tuple(at + part_a[0] for at in bead.a), tuple(at + part_b[0] for at in bead.b), bead.score
+                )
+                found.append(shifted)
+                done |= {("a", at) for at in shifted.a} | {("b", at) for at in shifted.b}
+    return sorted(found, key=lambda bead: bead.a)
+
+
+def _runs(alone: Sequence[int]) -> list[list[int]]:
+    return [
+        [at for _, at in group]
+        for _, group in itertools.groupby(enumerate(alone), key=lambda placed: placed[1] - placed[0])
+    ]
+
+
+def _around(at: int, run: Sequence[int], done: set[int]) -> list[int]:
+    """The part of `run` around `at` that is not done."""
+    first = last = at
+    while first - 1 in run and first - 1 not in done:
+        first -= 1
+    while last + 1 in run and last + 1 not in done:
+        last += 1
+    return list(range(first, last + 1))
+
+
+def _seeds(a: Side, b: Side, alone_a: Sequence[int], alone_b: Sequence[int]) -> list[tuple[float, int, int]]:
+    """Sentence pairs that are each other's best and clearly belong together: (score, a, b)."""
+    if not alone_a or not alone_b:
+        return []
+    weights = fitted_weights()["tokens" if a.words is not None else "vectors"]
+    best_of_a: dict[int, tuple[float, int]] = {}
+    best_of_b: dict[int, tuple[float, int]] = {}
+    for start in range(0, len(alone_a), MOVED_BLOCK):
+        rows = alone_a[start : start + MOVED_BLOCK]
+        similarity = a.windows[0][rows] @ b.windows[0][alone_b].T
+        nearest = np.argsort(-similarity, axis=1)[:, :CANDIDATES]
+        columns = sorted({alone_b[int(at)] for at in nearest.ravel()})
+        ((_, found),) = evidence(a.pick(rows), b.pick(columns), scale_of(a, b), ((1, 1),))
+        scores = weigh(found, weights)
+        for place, at_a in enumerate(rows):
+            for other, at_b in enumerate(columns):
+                score = float(scores[place, other])
+                best_of_a[at_a] = max(best_of_a.get(at_a, (-math.inf, 0)), (score, at_b))
+                best_of_b[at_b] = max(best_of_b.get(at_b, (-math.inf, 0)), (score, at_a))
+    return [
+        (score, at_a, at_b)
+        for at_a, (score, at_b) in best_of_a.items()
+        if score >= MOVED and best_of_b[at_b][1] == at_a
+    ]

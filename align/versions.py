@@ -1,0 +1,55 @@
+"""An item, or a text file → its sentences in order, and two of them → their alignment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from align.embedding import Encoder
+from align.encodings import decode, unix_newlines
+from align.errors import InputError
+from align.language import identify_language
+from align.records import Item
+from align.sentences import Alignment, align_sentences
+from align.splitting import split_sentences
+from align.vectors import full_text, item_sentences
+
+
+@dataclass(frozen=True)
+class Version:
+    """One text in one language: its sentences, and the `name` it is called by in outputs."""
+
+    name: str
+    lang: str
+    sentences: tuple[str, ...]
+
+
+def version_of_item(item: Item) -> Version:
+    """The sentences of an item, its title first."""
+    text = full_text(item)
+    return Version(item.id, item.lang, tuple(text[start:end] for start, end in item_sentences(item)))
+
+
+def version_of_file(path: Path, lines: bool = False, lang: str | None = None) -> Version:
+    """The sentences of a text file: split here, or with `lines` one a line, where blank lines hold none.
+
+    The language is found out where `lang` does not say it. Raises InputError for a file that cannot be
+    read or holds no word.
+    """
+    try:
+        text = unix_newlines(decode(path.read_bytes(), str(path)))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    if not any(character.isalnum() for character in text):
+        raise InputError(f"{path}: holds no word to align; give a file of text")
+    lang = lang or identify_language(text)[0]
+    if lines:
+        sentences = [stripped for line in text.split("\n") if (stripped := line.strip())]
+    else:
+        sentences = [text[start:end] for start, end in split_sentences(text, lang)]
+    return Version(str(path), lang, tuple(sentences))
+
+
+def align_versions(a: Version, b: Version, encoder: Encoder) -> Alignment:
+    """Align the sentences of two versions."""
+    return align_sentences(a.sentences, b.sentences, (a.lang, b.lang), encoder)
