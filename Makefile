@@ -39,6 +39,7 @@ eval: $(ENV)/.installed
 	$(BIN)/samestory eval
 
 train: $(ENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[teacher]'
 	$(BIN)/python -m training
 
 clean:

@@ -9,6 +9,7 @@ from typing import Self
 
 from align.decisions import decisions, put_decision, undo_decision
 from align.errors import InputError, NotFoundError
+from align.explaining import explained
 from align.history import changes, changes_of, cluster_at, cluster_then, clusters_at, moment_of, number_at
 from align.naming import resolve_cluster
 from align.queueing import queue_pairs
@@ -80,7 +81,8 @@ class Archive:
                 mates = self.members(self.cluster(cluster, as_of), as_of)
             mates = [mate for mate in mates if mate.id != item.id]
             variants = variants_of(self.store, item, mates, self.store.relations_of(item.id), self.thresholds)
-        return item, cluster, [variant for variant in variants if not langs or variant.item.lang in langs]
+            wanted = [variant for variant in variants if not langs or variant.item.lang in langs]
+            return item, cluster, [explained(self.store, item, None, variant) for variant in wanted]
 
     def clusters(self, as_of: str | None = None) -> list[Cluster]:
         """Every cluster, single items included, in order of their first items' arrival; or as they were `as_of` a time."""

@@ -9,7 +9,7 @@ import json
 import logging
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -307,6 +307,7 @@ def evaluate(
     """Measure the model and the clusters: the project's quality benchmark."""
     from align.embedding import load_encoder
     from align.evaluation import evaluate_memory
+    from align.published import PUBLISHED
 
     if only_pairs and not memories:
         raise InputError("--only-pairs without --pairs leaves nothing to measure; name a TMX file with --pairs")
@@ -318,7 +319,15 @@ def evaluate(
         "model": encoder.name,
         "fingerprint": encoder.fingerprint,
         "figures": [
-            {"group": f.group, "name": f.name, "value": round(f.value, 2), "unit": f.unit, "goal": f.goal}
+            {
+                "group": f.group,
+                "name": f.name,
+                "value": round(f.value, 2),
+                "unit": f.unit,
+                "goal": f.goal,
+                "reached": f.reached,
+                "published": PUBLISHED.get((f.group, f.name), {}),
+            }
             for f in figures
         ],
     }
@@ -344,26 +353,33 @@ def _measured(encoder: Encoder, data: Path | None, stories: Path) -> list[Figure
     return measure(encoder, data, stories)
 
 
-def _print_figures(name: str, figures: Iterable[Figure]) -> None:
-    from align.evaluation import PUBLISHED_TATOEBA
+def _print_figures(name: str, figures: Sequence[Figure]) -> None:
+    """One table: our figure, its goal, and the published figures of other models beside it."""
+    from align.published import MODELS, NEWS, PUBLISHED
+
+    def row(group: str, what: str, ours: str, goal: str, reached: str) -> list[str]:
+        others = PUBLISHED.get((group, what), {})
+        return [
+            group,
+            what,
+            ours,
+            goal,
+            reached,
+            *(f"{others[model]:.1f}" if model in others else "" for model in MODELS),
+        ]
 
     rows = []
-    group = None
     for figure in figures:
-        rows.append(
-            [
-                figure.group if figure.group != group else "",
-                figure.name,
-                f"{figure.value:.1f} {figure.unit}",
-                "" if figure.goal is None else f"{figure.goal:.1f}",
-                "" if figure.goal is None else ("yes" if figure.value >= figure.goal else "NO"),
-            ]
-        )
-        group = figure.group
-    _table(("set", "what", name, "goal", "reached"), rows)
-    _table(
-        ("published, Tatoeba v1", "de→en", "it→en", "ja→en"),
-        [[model, *(f"{value:.1f}" for value in found.values())] for model, found in PUBLISHED_TATOEBA.items()],
+        goal = "" if figure.goal is None else f"{'≤' if figure.at_most else '≥'} {figure.goal:.1f}"
+        reached = {None: "", True: "yes", False: "NO"}[figure.reached]
+        rows.append(row(figure.group, figure.name, f"{figure.value:.1f} {figure.unit}", goal, reached))
+    rows += [row(group, what, "not at hand", "", "") for group, what in PUBLISHED if group == NEWS]
+    group = None
+    for cells in rows:
+        cells[0], group = ("" if cells[0] == group else cells[0]), cells[0]
+    _table(("set", "what", name, "goal", "reached", *MODELS), rows)
+    click.echo(
+        "Published by MTEB, not measured here: " + "; ".join(f"{short}: {long}" for short, long in MODELS.items())
     )
 
 

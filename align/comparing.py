@@ -15,7 +15,9 @@ from align.vectors import full_text
 
 MATCHED = 0.45
 """Least cosine of two sentences that say the same, inclusive."""
-SAME_STATEMENT = 0.6
+MUTUAL = 0.3
+"""Least cosine of two sentences that are each other's best counterpart, inclusive."""
+SAME_STATEMENT = 0.5
 """Least cosine of two sentences whose figures must agree, inclusive."""
 
 
@@ -65,7 +67,12 @@ def compare_items(a: Item, others: Sequence[Item], encoder: Encoder) -> list[Com
 
 def _comparison(a: Item, b: Item, in_a: list[str], in_b: list[str], similarity: np.ndarray) -> Comparison:
     best_of_b = similarity.argmax(axis=0)
-    match_of_b = tuple(int(i) if similarity[i, j] >= MATCHED else None for j, i in enumerate(best_of_b))
+    best_of_a = similarity.argmax(axis=1)
+
+    def says_the_same(i: int, j: int) -> bool:
+        return bool(similarity[i, j] >= MATCHED or (similarity[i, j] >= MUTUAL and best_of_a[i] == j))
+
+    match_of_b = tuple(int(i) if says_the_same(int(i), j) else None for j, i in enumerate(best_of_b))
     only_a = tuple(int(i) for i in np.flatnonzero(similarity.max(axis=1) < MATCHED) if i not in match_of_b)
     only_b = tuple(j for j, i in enumerate(match_of_b) if i is None)
     whole_a, whole_b = numbers(full_text(a), a.lang), numbers(full_text(b), b.lang)

@@ -108,6 +108,11 @@ class StaticEncoder:
             picked *= self._scales.take(ids)[:, None]
         return picked
 
+    def unit_rows(self, ids: Sequence[int] | NDArray[np.int32]) -> Vectors:
+        """Token vectors (len(ids), d) of unit length; a row of zeros stays one."""
+        picked = self._rows.take(ids, axis=0).astype(np.float32)
+        return np.asarray(picked / np.maximum(np.sqrt(np.einsum("ij,ij->i", picked, picked)), 1e-12)[:, None])
+
     def encode(self, texts: Sequence[str]) -> Vectors:
         _refuse_blank(texts)
         out = np.empty((len(texts), self.dimension), dtype=np.float32)

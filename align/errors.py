@@ -45,3 +45,7 @@ class DecisionConflictError(AlignError):
     def __init__(self, message: str, conflicts: Sequence[Decision]) -> None:
         super().__init__(message)
         self.conflicts = list(conflicts)
+
+    def __reduce__(self) -> tuple[type[DecisionConflictError], tuple[str, list[Decision]]]:
+        """Whole when it comes from another process."""
+        return type(self), (str(self), self.conflicts)

@@ -1,14 +1,18 @@
 """Vectors → neighbours. The only file that imports faiss.
 
-The index proposes, exact cosine decides: whatever the index returns is scored again from the
-vectors themselves. Up to `EXACT_LIMIT` vectors the index is flat and misses nothing; above, it is an
-HNSW graph (Malkov & Yashunin 2018), asked for ever more neighbours until the last one
-falls below the floor, so that 300 copies of a text are 300 neighbours.
+One shelf for each of the four languages and one for all others, because a neighbour is wanted in every
+language, however many a story has in one. Approximate search proposes, exact cosine decides: what faiss
+returns is scored again from the vectors themselves. Up to `EXACT_LIMIT` vectors a shelf is searched
+flat and misses nothing; above, by an inverted file (Jégou, Douze & Schmid 2011, section IV), which
+unlike a graph can be removed from. Shelves lie on disk as plain arrays and are mapped into memory, so
+that several processes share one copy.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,133 +22,233 @@ from numpy.typing import NDArray
 
 from align.records import Vectors
 
-EXACT_LIMIT = 60_000
-HNSW_LINKS = 32
-HNSW_BREADTH = 200
-FIRST_ASK = 64
-FORMAT = 2
-FILE = "neighbours.npz"
+SLOTS = ("en", "ja", "de", "it", "other")
+EXACT_LIMIT = 10_000
+PROBED = 0.06
+"""Share of an inverted file's cells that a search looks into."""
+LEAST_PROBED = 16
+CANDIDATES = 64
+"""How many vectors an inverted file proposes for each query at least."""
+FORMAT = 3
+FILE = "neighbours.json"
+
+Numbers = NDArray[np.int64]
+
+
+def slot_of(lang: str) -> int:
+    """The shelf that a language stands on: an index into SLOTS."""
+    return SLOTS.index(lang) if lang in SLOTS else len(SLOTS) - 1
+
+
+class Shelf:
+    """The vectors of one slot under item numbers: a base, which may be mapped from disk, and a small tail of newer ones."""
+
+    def __init__(self, dimension: int) -> None:
+        self.numbers: Numbers = np.empty(0, dtype=np.int64)
+        self.vectors: Vectors = np.empty((0, dimension), dtype=np.float32)
+        self.tail_numbers: Numbers = np.empty(0, dtype=np.int64)
+        self.tail_vectors: Vectors = np.empty((0, dimension), dtype=np.float32)
+        self.gone: set[int] = set()  # rows of the base
+        self.inverted: Any = None
+
+    def __len__(self) -> int:
+        return len(self.numbers) - len(self.gone) + len(self.tail_numbers)
+
+    @property
+    def unsaved(self) -> int:
+        """How many changes the base does not hold."""
+        return len(self.gone) + len(self.tail_numbers)
+
+    def add(self, numbers: Numbers, vectors: Vectors) -> None:
+        self.tail_numbers = np.concatenate([self.tail_numbers, numbers])
+        self.tail_vectors = np.concatenate([self.tail_vectors, vectors])
+        if len(self.tail_numbers) > max(EXACT_LIMIT // 2, len(self.numbers) // 4):
+            self.compact()
+
+    def remove(self, numbers: Numbers) -> None:
+        self.gone |= set(np.flatnonzero(np.isin(self.numbers, numbers)).tolist())
+        keep = ~np.isin(self.tail_numbers, numbers)
+        self.tail_numbers, self.tail_vectors = self.tail_numbers[keep], self.tail_vectors[keep]
+
+    def compact(self) -> None:
+        """Bring base and tail together, in the order of the numbers, and build the inverted file where it is needed."""
+        keep = np.ones(len(self.numbers), dtype=bool)
+        keep[list(self.gone)] = False
+        numbers = np.concatenate([self.numbers[keep], self.tail_numbers])
+        vectors = np.concatenate([self.vectors[keep], self.tail_vectors])
+        order = np.argsort(numbers, kind="stable")
+        self.numbers, self.vectors, self.gone = numbers[order], np.ascontiguousarray(vectors[order]), set()
+        self.tail_numbers, self.tail_vectors = self.tail_numbers[:0], self.tail_vectors[:0]
+        self.inverted = _inverted(self.vectors) if len(self.numbers) > EXACT_LIMIT else None
+
+    def nearest(self, queries: Vectors, k: int) -> tuple[Numbers, Vectors]:
+        """The numbers (m, k) and cosines (m, k) of the vectors nearest to each query (m, d), best first; -1 and -2.0 pad."""
+        parts = [self._base(queries, k), _top(queries @ self.tail_vectors.T, self.tail_numbers, k)]
+        numbers = np.concatenate([found for found, _ in parts], axis=1)
+        cosines = np.concatenate([found for _, found in parts], axis=1)
+        order = np.lexsort((numbers, -cosines), axis=1)[:, :k]
+        return np.take_along_axis(numbers, order, axis=1), np.take_along_axis(cosines, order, axis=1)
+
+    def _base(self, queries: Vectors, k: int) -> tuple[Numbers, Vectors]:
+        if self.inverted is None:
+            cosines = queries @ self.vectors.T
+            if self.gone:
+                cosines[:, list(self.gone)] = -2.0
+            return _top(cosines, self.numbers, k)
+        _, rows = self.inverted.search(queries, max(2 * k, CANDIDATES) + min(len(self.gone), 1000))
+        numbers = np.full((len(queries), k), -1, dtype=np.int64)
+        cosines = np.full((len(queries), k), -2.0, dtype=np.float32)
+        for query, found in enumerate(rows):
+            found = found[found >= 0]  # faiss pads missing neighbours with -1
+            exact = self.vectors[found] @ queries[query]
+            if self.gone:
+                exact[[row in self.gone for row in found.tolist()]] = -2.0
+            best = np.lexsort((self.numbers[found], -exact))[:k]
+            best = best[exact[best] > -2.0]
+            numbers[query, : len(best)], cosines[query, : len(best)] = self.numbers[found[best]], exact[best]
+        return numbers, cosines
+
+    def all_numbers(self) -> Numbers:
+        """The numbers of every vector, in the order that `reaching` takes thresholds in."""
+        keep = np.ones(len(self.numbers), dtype=bool)
+        keep[list(self.gone)] = False
+        return np.concatenate([self.numbers[keep], self.tail_numbers])
+
+    def reaching(self, queries: Vectors, least: Vectors) -> tuple[NDArray[np.int64], Numbers, Vectors]:
+        """Every (query, number, cosine) whose cosine is at least the number's own threshold, `least`, inclusive.
+
+        Searched flat, all of them; through the inverted file those among the `CANDIDATES` nearest.
+        """
+        numbers = self.all_numbers()
+        if self.inverted is None:
+            keep = np.ones(len(self.numbers), dtype=bool)
+            keep[list(self.gone)] = False
+            base = self.vectors if not self.gone else self.vectors[keep]
+            cosines = np.concatenate([queries @ base.T, queries @ self.tail_vectors.T], axis=1)
+            query, column = np.nonzero(cosines >= least)
+            return query, numbers[column], cosines[query, column]
+        found, cosines = self.nearest(queries, CANDIDATES)
+        order = np.argsort(numbers)
+        column = order[np.searchsorted(numbers, found.ravel(), sorter=order).clip(0, len(numbers) - 1)].reshape(
+            found.shape
+        )
+        query, place = np.nonzero((found >= 0) & (cosines >= least[column]))
+        return query, found[query, place], cosines[query, place]
+
+
+def _top(cosines: Vectors, numbers: Numbers, k: int) -> tuple[Numbers, Vectors]:
+    """The k best columns of each row, padded with -1 and -2.0."""
+    m, n = cosines.shape
+    best = np.argpartition(-cosines, k - 1, axis=1)[:, :k] if n > k else np.broadcast_to(np.arange(n), (m, n))
+    found = np.full((m, k), -1, dtype=np.int64)
+    values = np.full((m, k), -2.0, dtype=np.float32)
+    values[:, : best.shape[1]] = np.take_along_axis(cosines, best, axis=1)
+    found[:, : best.shape[1]] = np.where(values[:, : best.shape[1]] > -2.0, numbers[best], -1) if n else -1
+    return found, values
+
+
+def _inverted(vectors: Vectors) -> Any:
+    """An inverted file over `vectors` (n, d), which are kept in half precision: they propose, and decide nothing."""
+    import faiss
+
+    n_cells = int(4 * np.sqrt(len(vectors)))
+    quantizer = faiss.IndexFlatIP(vectors.shape[1])
+    index = faiss.IndexIVFScalarQuantizer(
+        quantizer, vectors.shape[1], n_cells, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+    )
+    index.cp.max_points_per_centroid = 64
+    index.cp.min_points_per_centroid = 1
+    index.train(vectors)
+    index.add(vectors)
+    index.nprobe = max(LEAST_PROBED, int(PROBED * n_cells))
+    return index
 
 
 class NeighbourIndex:
-    """Vectors under integer keys; one key may own several vectors (a story, its lead).
-
-    Row i of the index belongs to ``owners[i]``. Similarity is cosine, so vectors must be of unit length.
-    """
+    """The story vectors of all items, on a shelf for each slot. Similarity is cosine, so vectors must be of unit length."""
 
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension
-        self.vectors: Vectors = np.empty((0, dimension), dtype=np.float32)
-        self.owners: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-        self._faiss: Any = None
+        self.shelves = tuple(Shelf(dimension) for _ in SLOTS)
 
     def __len__(self) -> int:
-        return len(self.owners)
+        return sum(map(len, self.shelves))
 
-    def add(self, owners: Sequence[int] | NDArray[np.int64], vectors: Vectors) -> None:
-        """Add rows (n, d) that belong to `owners` (n,). Raises ValueError for another dimension."""
-        if vectors.shape != (len(owners), self.dimension):
+    @property
+    def unsaved(self) -> int:
+        """How many additions and removals the saved files do not hold."""
+        return sum(shelf.unsaved for shelf in self.shelves)
+
+    def add(self, numbers: Sequence[int] | Numbers, slots: Sequence[int], vectors: Vectors) -> None:
+        """Add rows (n, d) under item `numbers` (n,) to their `slots` (n,). Raises ValueError for another dimension."""
+        if vectors.shape != (len(numbers), self.dimension):
             raise ValueError(
-                f"vectors of shape {vectors.shape} for {len(owners)} owners in an index of dimension {self.dimension}"
+                f"vectors of shape {vectors.shape} for {len(numbers)} items in an index of dimension {self.dimension}"
             )
-        self.vectors = np.concatenate([self.vectors, vectors.astype(np.float32)])
-        self.owners = np.concatenate([self.owners, np.asarray(owners, dtype=np.int64)])
-        if self._faiss is not None and self._is_exact(self._faiss) == (len(self) <= EXACT_LIMIT):
-            self._faiss.add(np.ascontiguousarray(vectors, dtype=np.float32))
-        else:
-            self._faiss = None
+        numbers, chosen = np.asarray(numbers, dtype=np.int64), np.asarray(slots, dtype=np.int64)
+        for slot in np.unique(chosen).tolist():
+            here = chosen == slot
+            self.shelves[slot].add(numbers[here], np.asarray(vectors[here], dtype=np.float32))
 
-    def remove(self, owners: Sequence[int]) -> None:
-        """Drop every row of `owners`. The graph has no removal, so it is rebuilt when next asked."""
-        keep = ~np.isin(self.owners, np.asarray(owners, dtype=np.int64))
-        if not keep.all():
-            self.vectors, self.owners, self._faiss = self.vectors[keep], self.owners[keep], None
+    def remove(self, numbers: Sequence[int] | Numbers) -> None:
+        """Drop the rows of `numbers`, wherever they stand."""
+        for shelf in self.shelves:
+            shelf.remove(np.asarray(numbers, dtype=np.int64))
 
-    @staticmethod
-    def _is_exact(index: Any) -> bool:
-        return "Flat" in type(index).__name__ and "HNSW" not in type(index).__name__
-
-    def _built(self) -> Any:
-        import faiss
-
-        if self._faiss is None:
-            if len(self) <= EXACT_LIMIT:
-                self._faiss = faiss.IndexFlatIP(self.dimension)
-            else:
-                self._faiss = faiss.IndexHNSWFlat(self.dimension, HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
-                self._faiss.hnsw.efConstruction = HNSW_BREADTH
-            self._faiss.add(self.vectors)
-        return self._faiss
-
-    def neighbours(self, queries: Vectors, floor: float) -> list[dict[int, float]]:
-        """For each query (n, d): every owner with a vector at cosine >= `floor` (inclusive), and its best cosine.
-
-        Exact up to EXACT_LIMIT rows. Above, a neighbour can be missed by the graph, never invented:
-        cosines are computed from the vectors.
-        """
-        found: list[dict[int, float]] = [{} for _ in range(len(queries))]
-        if not len(self) or not len(queries):
-            return found
-        index = self._built()
-        queries = np.ascontiguousarray(queries, dtype=np.float32)
-        waiting = np.arange(len(queries))
-        ask = min(FIRST_ASK, len(self))
-        while len(waiting):
-            if not self._is_exact(index):
-                index.hnsw.efSearch = max(HNSW_BREADTH, 2 * ask)
-            unfinished: list[int] = []
-            for start in range(0, len(waiting), 1024):
-                part = waiting[start : start + 1024]
-                _, rows = index.search(queries[part], ask)
-                for query, row in zip(part, rows, strict=True):
-                    row = row[row >= 0]  # faiss pads missing neighbours with -1
-                    cosines = self.vectors[row] @ queries[query]
-                    if ask < len(self) and len(row) and cosines[-1] >= floor:
-                        unfinished.append(int(query))
-                        continue
-                    best: dict[int, float] = {}
-                    for owner, cosine in zip(self.owners[row].tolist(), cosines.tolist(), strict=True):
-                        if cosine >= floor:
-                            best[owner] = max(cosine, best.get(owner, -1.0))
-                    found[query] = best
-            waiting = np.asarray(unfinished, dtype=np.int64)
-            ask = min(4 * ask, len(self))
-        return found
+    def nearest(self, queries: Vectors, slot: int, k: int) -> tuple[Numbers, Vectors]:
+        """The numbers (m, k) and cosines (m, k) of the items of `slot` nearest to each query (m, d); -1 and -2.0 pad."""
+        return self.shelves[slot].nearest(np.ascontiguousarray(queries, dtype=np.float32), k)
 
     def save(self, folder: Path, stamp: str, generation: int) -> None:
-        """Write the index beside its database, atomically.
+        """Write the index beside its database, atomically, and map what was written.
 
         `stamp` names the database and the model, `generation` the state of the vectors in it.
         """
         import faiss
 
-        part = folder / f"neighbours.{os.getpid()}.part"
-        graph = faiss.serialize_index(self._built()) if len(self) > EXACT_LIMIT else np.empty(0, dtype=np.uint8)
-        with part.open("wb") as handle:
-            np.savez(handle, format=np.array(FORMAT), stamp=np.array(stamp), generation=np.array(generation), owners=self.owners, vectors=self.vectors, graph=graph)  # fmt: skip
-            handle.flush()
-            os.fsync(handle.fileno())
+        place = folder / f"neighbours.{generation}.{os.getpid()}"
+        place.mkdir(exist_ok=True)
+        for name, shelf in zip(SLOTS, self.shelves, strict=True):
+            shelf.compact()
+            np.save(place / f"{name}.numbers.npy", shelf.numbers)
+            np.save(place / f"{name}.vectors.npy", shelf.vectors)
+            if shelf.inverted is not None:
+                faiss.write_index(shelf.inverted, str(place / f"{name}.faiss"))
+        meta = {"format": FORMAT, "stamp": stamp, "generation": generation, "folder": place.name}
+        part = folder / f"{FILE}.{os.getpid()}.part"
+        part.write_text(json.dumps(meta), encoding="utf-8")
+        for path in (*place.iterdir(), place, part):
+            descriptor = os.open(path, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
         part.replace(folder / FILE)
+        self._map(place)
+        for other in folder.glob("neighbours.*"):
+            if other.is_dir() and other != place:
+                shutil.rmtree(other, ignore_errors=True)  # who has it mapped keeps it until it lets go
+
+    def _map(self, place: Path) -> None:
+        import faiss
+
+        for name, shelf in zip(SLOTS, self.shelves, strict=True):
+            shelf.numbers = np.load(place / f"{name}.numbers.npy")
+            shelf.vectors = np.load(place / f"{name}.vectors.npy", mmap_mode="r")
+            if shelf.vectors.shape != (len(shelf.numbers), self.dimension):
+                raise ValueError(f"{place}: {name} holds {shelf.vectors.shape} vectors for {len(shelf.numbers)} items")
+            if len(shelf.numbers) > EXACT_LIMIT:
+                shelf.inverted = faiss.read_index(str(place / f"{name}.faiss"), faiss.IO_FLAG_MMAP)
+                if shelf.inverted.ntotal != len(shelf.numbers):
+                    raise ValueError(f"{place}: {name}.faiss does not belong to its vectors")
 
     @classmethod
     def load(cls, folder: Path, dimension: int, stamp: str, newest: int) -> tuple[NeighbourIndex, int] | None:
         """The saved index and its generation; None where there is none, it is damaged, of another stamp, or newer than `newest`."""
-        import zipfile
-
-        path = folder / FILE
-        if not path.exists():
-            return None
         try:
-            with path.open("rb") as handle, np.load(handle) as kept:
-                generation = int(kept["generation"])
-                if int(kept["format"]) != FORMAT or str(kept["stamp"]) != stamp or generation > newest:
-                    return None
-                index = cls(dimension)
-                index.add(kept["owners"], kept["vectors"])
-                if len(kept["graph"]):
-                    import faiss
-
-                    index._faiss = faiss.deserialize_index(kept["graph"])
-                return index, generation
-        except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
+            meta = json.loads((folder / FILE).read_text(encoding="utf-8"))
+            if meta["format"] != FORMAT or meta["stamp"] != stamp or meta["generation"] > newest:
+                return None
+            index = cls(dimension)
+            index._map(folder / meta["folder"])
+        except (OSError, ValueError, KeyError, EOFError, RuntimeError, TypeError):
             return None
+        return index, int(meta["generation"])

@@ -141,4 +141,24 @@ MIGRATIONS: tuple[str, ...] = (
     END;
     INSERT INTO item_words (item_words) VALUES ('rebuild');
     """,
+    # 5: comparisons of pairs, from which relations are settled; what is kept of a text; neighbourhoods
+    """
+    CREATE TABLE comparison (
+        a TEXT NOT NULL REFERENCES item (id) ON DELETE CASCADE,
+        b TEXT NOT NULL REFERENCES item (id) ON DELETE CASCADE,
+        similarity REAL NOT NULL, by_key INTEGER NOT NULL, logit REAL NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (a, b), CHECK (a < b)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX comparison_by_b ON comparison (b);
+    CREATE TABLE traits (
+        item_number INTEGER PRIMARY KEY REFERENCES item (number) ON DELETE CASCADE, traits BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE neighbourhood (
+        item_number INTEGER PRIMARY KEY REFERENCES item (number) ON DELETE CASCADE,
+        run INTEGER NOT NULL, similarities BLOB NOT NULL, keys BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX neighbourhood_by_run ON neighbourhood (run);
+    CREATE TABLE neighbour_left (item_number INTEGER NOT NULL, lang TEXT NOT NULL, views BLOB NOT NULL) STRICT;
+    UPDATE item SET related = 0;
+    """,
 )

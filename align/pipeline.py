@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import itertools
 import logging
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
 from align.archive import Archive
 from align.boilerplate import shared_sentences, update_boilerplate, without_boilerplate
+from align.describing import describe
 from align.drafts import Checked, Match, draft_item, matches_of
 from align.embedding import SHIPPED_MODEL, Encoder, StaticEncoder, load_encoder
 from align.errors import ModelMismatchError
 from align.exchange import AlignedPair
-from align.index import NeighbourIndex
+from align.explaining import explained
+from align.index import NeighbourIndex, slot_of
 from align.ingesting import IngestReport, Intake
 from align.reading import read
-from align.records import Document, Item, ItemVectors, Rejection, Relation, Vectors
+from align.records import Document, Item, ItemVectors, Rejection
 from align.regrouping import regroup
-from align.relations import CANDIDATE_FLOOR, Described, describe, load_verifier, relate
+from align.relating import Relating
 from align.segmenting import SEGMENTER
 from align.sentences import Alignment
 from align.vectors import vectorise
 from align.versions import align_versions, version_of_item
 
 BATCH_DOCUMENTS = 128
-RELATE_BATCH = 256
+SAVED_SHARE = 0.05
+"""Share of the vectors, above which what the saved index lacks is written to it."""
 
 log = logging.getLogger("samestory")
 Progress = Callable[[str], None]
@@ -38,7 +41,8 @@ Progress = Callable[[str], None]
 class Pipeline(Archive):
     """One index folder with one model: everything the commands and the service do.
 
-    What needs no model is an ``Archive``; the encoder is loaded when a text has to be embedded.
+    What needs no model is an ``Archive``; the encoder is loaded when a text has to be embedded. While one
+    thread ingests, others go on reading and checking at the last committed state.
     """
 
     def __init__(self, folder: Path, model: Encoder | str | None = None) -> None:
@@ -48,10 +52,13 @@ class Pipeline(Archive):
         index is new). Raises ModelMismatchError if the index was made by another model.
         """
         super().__init__(folder)
+        self._guard = threading.RLock()  # of what is loaded; the lock of writers is another, so that readers go on
         self._given = model
         self._encoder: Encoder | None = None
         self._tokens: StaticEncoder | None = None
         self._index: tuple[NeighbourIndex, int, str] | None = None
+        self._relating = Relating(self.store)
+        self._opinions = Relating(self.store)  # of its own memory: a draft waits for no writer
         try:
             if model is not None and self.store.setting("model") is not None:
                 self.encoder  # noqa: B018 - opens the model, which refuses another than the index's
@@ -67,7 +74,7 @@ class Pipeline(Archive):
 
         Raises ModelMismatchError where the index belongs to another model than the one asked for.
         """
-        with self._lock:
+        with self._guard:
             fingerprint = self.store.setting("model_fingerprint")
             if self._encoder is not None and fingerprint not in (None, self._encoder.fingerprint):
                 self._encoder = self._tokens = self._given = None
@@ -106,7 +113,7 @@ class Pipeline(Archive):
     @property
     def tokens(self) -> StaticEncoder:
         """The static model that token evidence is read from: the index's own where it is static, else the shipped one."""
-        with self._lock:
+        with self._guard:
             if isinstance(self.encoder, StaticEncoder):
                 return self.encoder
             if self._tokens is None:
@@ -158,15 +165,14 @@ class Pipeline(Archive):
     def delete(self, reference: str) -> Item:
         """Delete an item; its story's other items stay, and what counts in them is worked out again. Raises NotFoundError."""
         item = super().delete(reference)
-        if self.store.left_sentences():
-            self.catch_up()
+        self.catch_up()
         return item
 
     # vectors → neighbours → relations → clusters
 
     def index(self) -> NeighbourIndex:
         """The neighbour index of the store's current vectors: from memory or disk, brought up to date, or built anew."""
-        with self._lock:
+        with self._guard:
             generation = self.store.generation()
             stamp = f"{self.store.setting('database')}:{self.store.setting('model_fingerprint')}"
             if self._index is None or self._index[2] != stamp:
@@ -175,7 +181,7 @@ class Pipeline(Archive):
                 index, known = loaded or (NeighbourIndex(dimension), 0)
                 self._index = (index, known, stamp)
                 self._catch_up(generation)
-                if generation != known:
+                if index.unsaved > SAVED_SHARE * len(index):
                     self._save_index(stamp, generation)
             elif self._index[1] != generation:
                 self._catch_up(generation)
@@ -185,9 +191,9 @@ class Pipeline(Archive):
         """Bring the index in memory from its generation to `generation`."""
         if self._index is not None and self._index[1] != generation:
             index, known, stamp = self._index
-            owners, views = self.store.views_since(known, index.dimension)
-            index.remove([*self.store.gone_since(known), *owners])
-            index.add(owners, views)
+            numbers, langs, views = self.store.views_since(known, index.dimension)
+            index.remove([*self.store.gone_since(known), *numbers])
+            index.add(numbers, [slot_of(lang) for lang in langs], views)
             self._index = (index, generation, stamp)
 
     def _save_index(self, stamp: str, generation: int) -> None:
@@ -201,56 +207,13 @@ class Pipeline(Archive):
         """Load what the first question would load: the model and the neighbour index. Does nothing for an empty index."""
         if self.store.count_items():
             self.tokens  # noqa: B018 - loads the model
-            self.index().neighbours(self.encoder.encode(["warm"]), 1.0)
-
-    def _described(self, numbered: Sequence[tuple[int, Item]]) -> list[Described]:
-        shared = shared_sentences(self.store)
-        vectors = [self.store.vectors(number, self.encoder.dimension) for number, _ in numbered]
-        stripped = [without_boilerplate(item, own, shared) for (_, item), own in zip(numbered, vectors, strict=True)]
-        return describe([item for item, _ in stripped], [own for _, own in stripped], self.tokens)
+            self.check("Warm.")
 
     def _relate_and_cluster(self, stale: set[str], progress: Progress | None) -> None:
-        """Relations of every item that has none worked out, then the clusters they touch."""
-        waiting = self.store.unrelated()
-        touched = set(stale)
-        known: dict[int, Described] = {}
-        pending = {number for number, _ in waiting}
-        for start in range(0, len(waiting), RELATE_BATCH):
-            part = waiting[start : start + RELATE_BATCH]
-            found: list[Relation] = []
-            described = self._described(part)
-            # Neighbours are proposed by whole texts, whatever counts in them.
-            own_views = [self.store.vectors(number, self.encoder.dimension).views for number, _ in part]
-            proposals = self._proposals(own_views)
-            known.update({number: entry for (number, _), entry in zip(part, described, strict=True)})
-            missing = {other for proposed in proposals for other in proposed} - known.keys()
-            others = self.store.items_by_number(sorted(missing))
-            known.update(dict(zip(others, self._described(list(others.items())), strict=True)))
-            for (number, _), entry, proposed in zip(part, described, proposals, strict=True):
-                for other in sorted(proposed):
-                    # A pair of two waiting items is worked out once, with the later one.
-                    if other != number and other in known and not (other in pending and other > number):
-                        relation = relate(entry, known[other], load_verifier())
-                        if relation is not None:
-                            found.append(relation)
-            with self.store.writing():
-                self.store.put_relations(found)
-                self.store.mark_related(item.id for _, item in part)
-            touched |= {item.id for _, item in part}
-            if len(known) > 20_000:
-                known = {number: entry for number, entry in known.items() if number in pending}
-            if progress:
-                progress(f"{min(start + RELATE_BATCH, len(waiting))} of {len(waiting)} items related")
+        """Relations of every item that waits for them, then the clusters they touch."""
+        touched = stale | self._relating.run(self.index(), self.tokens, self.encoder.dimension, progress)
         if touched:
             self._recluster(touched)
-
-    def _proposals(self, views: Sequence[Vectors]) -> list[set[int]]:
-        """For each item's views: the numbers of the items with any view close to any of them."""
-        if not views:
-            return []
-        rows = [row for own in views for row in own]
-        answers = iter(self.index().neighbours(np.stack(rows), CANDIDATE_FLOOR))
-        return [set().union(*(next(answers) for _ in own)) for own in views]
 
     def _recluster(self, touched: set[str], why: str = "ingest") -> None:
         """Work out the clusters that touched items, and those noted in the store, may change."""
@@ -303,9 +266,10 @@ class Pipeline(Archive):
     def _matches(self, draft: Item, vectors: ItemVectors) -> Iterator[Match]:
         stripped, own = without_boilerplate(draft, vectors, shared_sentences(self.store))
         entry = describe([stripped], [own], self.tokens)[0]
-        found = self.store.items_by_number(sorted(self._proposals([vectors.views])[0]))
-        relations = [relate(entry, other, load_verifier()) for other in self._described(list(found.items()))]
-        yield from matches_of(self.store, draft, [relation for relation in relations if relation is not None])
+        with self._guard:  # adding to the index while another thread searches it is unsafe
+            relations = self._opinions.opinions(entry, self.index(), self.tokens, self.encoder.dimension)
+        for found in matches_of(self.store, draft, relations):
+            yield replace(found, variant=explained(self.store, stripped, own, found.variant))
 
 
 def _batched(entries: Iterable[Document | Rejection], size: int) -> Iterator[tuple[Document | Rejection, ...]]:

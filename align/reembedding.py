@@ -24,9 +24,9 @@ from align.vectors import vectorise
 
 FOLDER = "reembedding"
 BATCH = 512
-DERIVED = ("relation", "vectors", "frequent_sentence")
+DERIVED = ("relation", "comparison", "vectors", "traits", "neighbourhood", "frequent_sentence")
 """The tables that depend on the model, and are taken over as they are in the copy."""
-PASSING = ("vectors_gone", "touched", "sentence_left")
+PASSING = ("vectors_gone", "touched", "sentence_left", "neighbour_left")
 """The tables of what waits to be done, which is done in the copy."""
 
 Progress = Callable[[str], None]
@@ -146,5 +146,7 @@ def _switch(pipeline: Pipeline, beside: _Beside, encoder: Encoder, model: str) -
         store.execute("UPDATE item SET related = 1")
         record_model(store, encoder, model)
         store.set_setting("generation", str(max(store.generation(), beside.store.generation()) + 1))
+        # What other processes hold in memory of the relations is of the old model.
+        store.set_setting("relating_runs", str(int(store.setting("relating_runs") or 0) + 1))
         regroup(store, "model", everything=True)
         return store.count_items()

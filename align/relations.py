@@ -1,32 +1,27 @@
 """Neighbours → relations: what two items are to one another, with a score and the evidence.
 
-Copies and excerpts are decided by overlap of word sequences: that is exact. Everything else is
-decided by a small logistic model over evidence that two items show by themselves (which sentences
-find a counterpart, which names and numbers recur), never by one similarity: among stories about the
-same governments in the same week the vectors of different stories lie as close as translations.
-A relation depends on its two items alone, so it is the same in any order of arrival.
+Two steps. A *comparison* is what a pair shows by itself: which sentences find a counterpart, which words,
+names and numbers recur, how much of one text stands in the other. It depends on the two items alone. A
+*relation* is the decision: copies and excerpts by overlap of word sequences, which is exact, everything
+else by the verifier, which also asks how the pair compares with its two items' other neighbours. Among
+stories about the same governments in the same week the vectors of different stories lie as close as
+translations: no one similarity tells them apart, being each other's best match does.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import re
-import unicodedata
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from align.records import Evidence, Item, ItemVectors, Kind, Relation, Vectors
-from align.values import numbers
-from align.vectors import full_text
+from align.describing import Described, TokenReader
+from align.records import Evidence, Kind, Relation, Vectors
+from align.verifier import FEATURES, FLOOR_LOGIT, Verifier
 
-CANDIDATE_FLOOR = 0.30
-"""Least cosine between any two views that makes two items worth comparing, inclusive."""
 NEAR_OVERLAP = 0.50
 """Least share of either text's shingles in the other that makes an edited copy, inclusive: one word in seven may differ."""
 CONTAINED = 0.75
@@ -35,230 +30,222 @@ EXCERPT_SIZE = 0.8
 """An excerpt has fewer shingles than this share of the longer text's; above, it is a copy with a sentence more or less."""
 EXCERPT_SHINGLES = 12
 """Fewest shingles a text must have to be called an excerpt: less is a phrase."""
+OVERLAP_SIMILARITY = 0.8
+"""Least similarity of some two sentences of texts whose shingles are compared: copies and excerpts have sentences all but equal."""
 JOINS = 0.35
 """Least probability that makes a relation join, inclusive."""
-RELATED_SIMILARITY = 0.45
-"""Least story similarity of two items that are related without telling one story, inclusive."""
 TRANSLATED = 0.62
 """Least mean sentence match, both ways, that makes a cross-language relation a translation, inclusive."""
-SHOWN_SENTENCES = 3
-
-_MODEL = Path(__file__).with_name("verifier.json")
-_SPACED = re.compile(r"[^\W_]+(?:[.,'’\-][^\W_]+)*")
-_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]")
-_NAME = re.compile(r"(?<![.!?»“”\"„'’:]\s)(?<!^)(?<![\w])[A-ZÀ-Ý][\wÀ-ÿ]{2,}(?:[-'’][\wÀ-ÿ]+)*")
 
 
-class TokenReader(Protocol):
-    """What gives the pieces of texts and their vectors: a ``StaticEncoder``."""
+@dataclass(frozen=True)
+class Comparison:
+    """What the items `a` < `b` show of one another by themselves.
 
-    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """The piece ids of each text."""
-        ...
-
-    def rows(self, ids: Sequence[int]) -> Vectors:
-        """(len(ids), d) piece vectors, not normalised."""
-        ...
-
-
-def _comparable(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
-@dataclass(frozen=True, eq=False)
-class Described:
-    """An item with all that comparing it needs; each part is worked out once, when first asked for.
-
-    `token_vectors` (t, d) are the lengths-carrying piece vectors of the text, `token_ids` the pieces:
-    evidence below the sentence.
+    `features` are rounded to four decimals and in the order of ``verifier.FEATURES``; `logit` is the
+    verifier's first opinion of them. `copy` is exact, near or excerpt where overlap decides, with its
+    `overlap` in [0, 1] and evidence.
     """
 
-    item: Item
-    vectors: ItemVectors
-    token_ids: tuple[int, ...]
-    token_vectors: Vectors  # (t, d) of distinct tokens, of unit length
-    token_weights: Vectors  # (t,) summing to 1
+    a: str
+    b: str
+    langs: tuple[str, str]
+    features: tuple[float, ...]
+    logit: float
+    copy: Kind | None = None
+    overlap: float = 0.0
+    extra: tuple[tuple[str, str | float], ...] = ()
 
-    @cached_property
-    def comparable(self) -> str:
-        """The body's letters, digits and signs, NFKC, case-folded, white space unified."""
-        return _comparable(self.item.text)
+    def other(self, item_id: str) -> str:
+        """The id at the other end."""
+        return self.b if item_id == self.a else self.a
 
-    @cached_property
-    def shingles(self) -> frozenset[int]:
-        """Hashes of the text's word trigrams, or of five characters in a row where words are not spaced."""
-        text = _comparable(full_text(self.item))
-        if len(_WIDE.findall(text)) > 0.3 * len(text):
-            signs = "".join(character for character in text if character.isalnum())
-            return frozenset(hash(signs[start : start + 5]) for start in range(max(1, len(signs) - 4)))
-        words = _SPACED.findall(text)
-        return frozenset(hash(tuple(words[start : start + 3])) for start in range(max(1, len(words) - 2)))
-
-    @cached_property
-    def numbers(self) -> frozenset[float]:
-        """The values of the numbers in title and text."""
-        return numbers(full_text(self.item), self.item.lang)
-
-    @cached_property
-    def names(self) -> frozenset[str]:
-        """Capitalised words inside sentences, lower-cased: names, in scripts that have capitals."""
-        return frozenset(
-            name.lower().removesuffix("'s").removesuffix("’s") for name in _NAME.findall(full_text(self.item))
-        )
-
-    @cached_property
-    def sentence_weights(self) -> Vectors:
-        """(n,) the sentences' shares of the text, by the square root of their lengths; a title counts as a sentence."""
-        lengths = np.sqrt([max(end - start, 1) for start, end in self.vectors.sentence_spans]).astype(np.float32)
-        return np.asarray(lengths / lengths.sum(), dtype=np.float32)
+    def lang_of(self, item_id: str) -> str:
+        """The language of one of the two."""
+        return self.langs[0] if item_id == self.a else self.langs[1]
 
 
-def _share(part: frozenset[int], whole: frozenset[int]) -> float:
-    return len(part & whole) / len(part) if part else 0.0
-
-
-def number_weight(found: frozenset[float]) -> float:
+def number_weight(found: Iterable[float]) -> float:
     """How much numbers tell of a story: a small count or a year is in every other text, 4,100 hectares is not."""
     return sum(
-        0.2 if value <= 12 and value.is_integer() else 0.3 if value <= 31 or 1990 <= value <= 2039 else 1.0
+        0.2 if value <= 12 and float(value).is_integer() else 0.3 if value <= 31 or 1990 <= value <= 2039 else 1.0
         for value in found
     )
 
 
-FEATURES = ("story", "lead", "short_covered", "long_covered", "tokens_covered", "numbers_agree", "numbers_shared")
+def _coverage(
+    own: Vectors, own_weights: Vectors, others: Vectors, weights: Vectors, starts: NDArray[np.int64]
+) -> tuple[Vectors, Vectors, Vectors]:
+    """How well the rows of one text find counterparts in each of c others, and theirs in it.
 
-
-def features(left: Described, right: Described) -> dict[str, float]:
-    """The evidence of one pair as numbers, the same whichever item comes first.
-
-    `story` is the cosine of the story views, `lead` the better cosine of one item's lead and the other's
-    story. `short_covered` and `long_covered` say how well the sentences of the shorter and of the longer
-    text find a counterpart in the other: the mean, by sentence length, of their best cosines.
-    `tokens_covered` is the same for the words of the shorter text, by the weight that training gave each.
-    `numbers_agree` is the weight of the numbers both have over that of the text that has fewer, plus one;
-    `numbers_shared` is their weight through log1p.
+    `own` (m, d) with `own_weights` (m,) summing to 1; `others` (n, d) the rows of all others end to end,
+    text i from ``starts[i]``, with `weights` (n,) summing to 1 in each. Returns (c,) the weighted mean of
+    the best cosines of `own`'s rows, (c,) that of the other's rows, and (c,) the best cosine of all.
     """
-    if (len(left.item.text), right.item.id) > (len(right.item.text), left.item.id):
-        left, right = right, left
-    # left is the shorter from here on
-    views = left.vectors.views @ right.vectors.views.T  # (2, 2)
-    sentences = left.vectors.sentences @ right.vectors.sentences.T  # (n_left, n_right)
-    tokens = left.token_vectors @ right.token_vectors.T  # (t_left, t_right)
-    shared = number_weight(left.numbers & right.numbers)
-    fewer = min(number_weight(left.numbers), number_weight(right.numbers))
-    return {
-        "story": float(views[0, 0]),
-        "lead": float(max(views[0, 1], views[1, 0])),
-        "short_covered": float(sentences.max(axis=1) @ left.sentence_weights),
-        "long_covered": float(sentences.max(axis=0) @ right.sentence_weights),
-        "tokens_covered": float(tokens.max(axis=1) @ left.token_weights),
-        "numbers_agree": shared / (fewer + 1.0),
-        "numbers_shared": math.log1p(shared),
-    }
+    cosines = others @ own.T  # (n, m)
+    forward = np.maximum.reduceat(cosines, starts, axis=0)  # (c, m)
+    backward = np.add.reduceat(cosines.max(axis=1) * weights, starts)  # (c,)
+    return forward @ own_weights, backward, forward.max(axis=1)
 
 
-@dataclass(frozen=True)
-class Verifier:
-    """Logistic models over `FEATURES`: one for pairs in one language, one for pairs across."""
+def features(left: Described, others: Sequence[Described], tokens: TokenReader) -> NDArray[np.float64]:
+    """The evidence of `left` with each of `others`, as numbers: (len(others), len(FEATURES)), rounded to four decimals.
 
-    weights: dict[str, dict[str, float]]
+    The same whichever item comes first. `tokens` gives the vectors of the pieces.
 
-    def probability(self, found: dict[str, float], across: bool) -> float:
-        """Probability in (0, 1) that a pair with this evidence tells one story."""
-        weights = self.weights["across" if across else "within"]
-        logit = weights["bias"] + sum(weights[name] * found[name] for name in FEATURES)
-        return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))
-
-
-@lru_cache(maxsize=1)
-def load_verifier() -> Verifier:
-    """The fitted verifier that ships beside this file."""
-    return Verifier(json.loads(_MODEL.read_text(encoding="utf-8"))["weights"])
-
-
-def relate(left: Described, right: Described, verifier: Verifier) -> Relation | None:
-    """The relation of two items, or None where they have too little in common to be related."""
-    if left.item.id > right.item.id:
-        left, right = right, left
-    if left.comparable == right.comparable:
-        # Of 300 copies each pair is a relation: no evidence beyond the fact is worth storing 45,000 times.
-        return Relation(left.item.id, right.item.id, Kind.EXACT, 1.0, {"rule": "overlap", "overlap": 1.0})
-    copy = _copy(left, right)
-    found = features(left, right)
-    across = left.item.lang != right.item.lang
-    probability = verifier.probability(found, across)
-    evidence: Evidence = {"similarity": round(found["story"], 4)}
-    if copy is not None:
-        kind, overlap, extra = copy
-        score = max(probability, overlap)
-        evidence |= {"rule": "overlap", "overlap": round(overlap, 4), **extra}
-    elif probability >= JOINS:
-        both = min(found["short_covered"], found["long_covered"])
-        kind = Kind.TRANSLATION if across and both >= TRANSLATED else Kind.SAME_STORY
-        score = probability
-        evidence |= {"rule": "verifier"}
-    elif found["story"] >= RELATED_SIMILARITY:
-        kind, score = Kind.RELATED, probability
-        evidence |= {"rule": "verifier"}
-    else:
-        return None
-    evidence |= {
-        "probability": round(probability, 4),
-        "features": {name: round(value, 3) for name, value in found.items()},
-    }
-    if kind.joins:
-        evidence["sentences"] = _matching_sentences(left, right)
-        if shared := sorted(left.numbers & right.numbers):
-            evidence["numbers"] = shared
-        if names := sorted(left.names & right.names):
-            evidence["names"] = names
-    return Relation(left.item.id, right.item.id, kind, round(score, 4), evidence)
+    `story`: cosine of the story views. `lead`: the better cosine of one item's lead and the other's story.
+    `short_covered`, `long_covered`: how well the sentences of the shorter and of the longer text find a
+    counterpart in the other, the mean of their best cosines by sentence length. `best`: the best cosine of
+    two sentences. `short_words`, `long_words`: the same coverage for the heaviest words. `numbers_agree`:
+    the weight of the numbers both have over that of the text that has fewer, plus one; `numbers_shared`:
+    their weight through log1p. `names_agree`, `names_shared`: the same for names in scripts with capitals.
+    """
+    views = np.stack([other.vectors.views for other in others])  # (c, 2, d)
+    own = left.vectors.views
+    story = views[:, 0] @ own[0]
+    lead = np.maximum(views[:, 0] @ own[1], views[:, 1] @ own[0])
+    counts = np.array([len(other.vectors.sentences) for other in others])
+    forward, backward, best = _coverage(
+        left.vectors.sentences,
+        left.sentence_weights,
+        np.concatenate([other.vectors.sentences for other in others]),
+        np.concatenate([other.sentence_weights for other in others]),
+        np.concatenate([[0], np.cumsum(counts)[:-1]]),
+    )
+    counts = np.array([len(other.traits.keywords) for other in others])
+    word_forward, word_backward, _ = _coverage(
+        tokens.unit_rows(left.traits.keywords),
+        left.traits.weights,
+        tokens.unit_rows(np.concatenate([other.traits.keywords for other in others])),
+        np.concatenate([other.traits.weights for other in others]),
+        np.concatenate([[0], np.cumsum(counts)[:-1]]),
+    )
+    table = np.empty((len(others), len(FEATURES)))
+    own_numbers = number_weight(left.numbers)
+    for row, other in enumerate(others):
+        shorter = (left.traits.length, other.id) <= (other.traits.length, left.id)
+        shared = number_weight(left.numbers & other.numbers)
+        names = len(left.names & other.names)
+        table[row] = (
+            story[row],
+            lead[row],
+            *((forward[row], backward[row]) if shorter else (backward[row], forward[row])),
+            best[row],
+            *((word_forward[row], word_backward[row]) if shorter else (word_backward[row], word_forward[row])),
+            shared / (min(own_numbers, number_weight(other.numbers)) + 1.0),
+            math.log1p(shared),
+            names / (min(len(left.names), len(other.names)) + 1.0),
+            math.log1p(names),
+        )
+    return table.round(4)
 
 
-def _copy(left: Described, right: Described) -> tuple[Kind, float, Evidence] | None:
+def compare(left: Described, others: Sequence[Described], tokens: TokenReader, verifier: Verifier) -> list[Comparison]:
+    """`left` with each of `others`, none of which is `left` itself."""
+    if not others:
+        return []
+    table = features(left, others, tokens)
+    logits = verifier.first(table, [(left.lang, other.lang) for other in others])
+    best = FEATURES.index("best")
+    found = []
+    for other, row, logit in zip(others, table.tolist(), logits.tolist(), strict=True):
+        copy = _copy(left, other) if row[best] >= OVERLAP_SIMILARITY else None
+        a, b = (left, other) if left.id < other.id else (other, left)
+        found.append(Comparison(a.id, b.id, (a.lang, b.lang), tuple(row), round(logit, 4), *(copy or ())))
+    return found
+
+
+def identical(left: Described, right: Described) -> Comparison:
+    """The comparison of two items with the same body: of 300 copies no pair needs more evidence than that."""
+    a, b = (left, right) if left.id < right.id else (right, left)
+    return Comparison(a.id, b.id, (a.lang, b.lang), (), -FLOOR_LOGIT, Kind.EXACT, 1.0)
+
+
+def _copy(left: Described, right: Described) -> tuple[Kind, float, tuple[tuple[str, str | float], ...]] | None:
     """Near or excerpt by overlap, in one language; else None."""
-    if left.item.lang != right.item.lang:
+    if left.lang != right.lang:
         return None
-    fewer, more = (left, right) if len(left.shingles) <= len(right.shingles) else (right, left)
-    inside, outside = _share(fewer.shingles, more.shingles), _share(more.shingles, fewer.shingles)
+    fewer, more = sorted((left, right), key=lambda entry: (len(entry.shingles), entry.id))
+    common = len(fewer.shingles & more.shingles)
+    inside, outside = common / max(len(fewer.shingles), 1), common / max(len(more.shingles), 1)
     shorter = len(fewer.shingles) < EXCERPT_SIZE * len(more.shingles)
     if outside >= NEAR_OVERLAP and inside >= NEAR_OVERLAP and not (shorter and inside >= CONTAINED):
-        return Kind.NEAR, inside, {"changed": round(1.0 - outside, 4)}
+        return Kind.NEAR, round(inside, 4), (("changed", round(1.0 - outside, 4)),)
     if inside >= CONTAINED and len(fewer.shingles) >= EXCERPT_SHINGLES:
-        return Kind.EXCERPT, inside, {"contained": fewer.item.id, "share_of_longer": round(outside, 4)}
+        return Kind.EXCERPT, round(inside, 4), (("contained", fewer.id), ("share_of_longer", round(outside, 4)))
     return None
 
 
-def _matching_sentences(left: Described, right: Described) -> list[Evidence]:
-    """The best-matching sentence pairs, each sentence used once: text, offsets and similarity."""
-    similarity = left.vectors.sentences @ right.vectors.sentences.T
-    shown: list[Evidence] = []
-    texts = [full_text(described.item) for described in (left, right)]
-    for _ in range(min(SHOWN_SENTENCES, *similarity.shape)):
-        a, b = np.unravel_index(int(similarity.argmax()), similarity.shape)
-        value = float(similarity[a, b])
-        (a_start, a_end), (b_start, b_end) = left.vectors.sentence_spans[a], right.vectors.sentence_spans[b]
-        shown.append({"a": texts[0][a_start:a_end], "b": texts[1][b_start:b_end], "similarity": round(value, 4)})
-        similarity[a, :] = similarity[:, b] = -2.0
-    return shown
+def margins(comparisons: Sequence[Comparison], context: Sequence[Comparison] | None = None) -> NDArray[np.float64]:
+    """How far each pair stands above its items' other neighbours: (n, 5), in logits.
+
+    A rival of the pair (i, j) seen from i is another neighbour of i that is not, by first opinion, of j's
+    story. The columns are the pair's own logit; the smaller and the larger of its two sides' margins over
+    the best rival in the other item's language; the same over the best rival in any. No rival counts as
+    one at the floor, ``verifier.FLOOR_LOGIT``. `context` must hold every pair of the items of `comparisons`,
+    which stand for themselves where it is left out.
+    """
+    logit: dict[tuple[str, str], float] = {}
+    near: dict[str, list[tuple[float, str, str]]] = defaultdict(list)
+    for found in comparisons if context is None else context:
+        logit[found.a, found.b] = logit[found.b, found.a] = found.logit
+        near[found.a].append((found.logit, found.b, found.langs[1]))
+        near[found.b].append((found.logit, found.a, found.langs[0]))
+    for neighbours in near.values():
+        neighbours.sort(reverse=True)
+
+    def rivals(item: str, other: str, lang: str) -> tuple[float, float]:
+        in_lang = in_any = FLOOR_LOGIT
+        for value, rival, rival_lang in near[item]:
+            if rival == other or logit.get((other, rival), FLOOR_LOGIT) >= 0.0:
+                continue
+            in_any = max(in_any, value)
+            if rival_lang == lang:
+                return max(value, FLOOR_LOGIT), in_any
+        return in_lang, in_any
+
+    table = np.empty((len(comparisons), 5))
+    for row, found in enumerate(comparisons):
+        from_a = rivals(found.a, found.b, found.langs[1])
+        from_b = rivals(found.b, found.a, found.langs[0])
+        own = found.logit
+        lang_margins = own - from_a[0], own - from_b[0]
+        any_margins = own - from_a[1], own - from_b[1]
+        table[row] = own, min(lang_margins), max(lang_margins), min(any_margins), max(any_margins)
+    return table
 
 
-def describe(items: Sequence[Item], vectors: Sequence[ItemVectors], tokens: TokenReader) -> list[Described]:
-    """`items` with their vectors and token evidence, ready to be compared."""
-    found = []
-    for item, own, ids in zip(items, vectors, tokens.token_ids([full_text(item) for item in items]), strict=True):
-        distinct = tuple(sorted(set(ids)))
-        rows = tokens.rows(distinct)
-        lengths = np.linalg.norm(rows, axis=1)
-        counts = np.array([ids.count(token) for token in distinct], dtype=np.float32)
-        weights = lengths * np.sqrt(counts)
-        found.append(
-            Described(
-                item,
-                own,
-                distinct,
-                (rows / np.maximum(lengths[:, None], 1e-12)).astype(np.float32),
-                (weights / max(float(weights.sum()), 1e-12)).astype(np.float32),
-            )
-        )
-    return found
+def settle(
+    comparisons: Sequence[Comparison],
+    verifier: Verifier,
+    joins: float = JOINS,
+    context: Sequence[Comparison] | None = None,
+) -> list[Relation]:
+    """The relation of every pair, decided with its `margins` in `context`, in the order given."""
+    table = margins(comparisons, context)
+    return [
+        _relation(pair, row, probability, joins)
+        for pair, row, probability in zip(comparisons, table.tolist(), verifier.settled(table).tolist(), strict=True)
+    ]
+
+
+def _relation(pair: Comparison, margin: Sequence[float], probability: float, joins: float) -> Relation:
+    if pair.copy is Kind.EXACT:
+        return Relation(pair.a, pair.b, Kind.EXACT, 1.0, {"rule": "overlap", "overlap": 1.0})
+    shown = dict(zip(FEATURES, pair.features, strict=True))
+    evidence: Evidence = {
+        "rule": "verifier" if pair.copy is None else "overlap",
+        "similarity": shown["story"],
+        "probability": round(probability, 4),
+        "margin": round(margin[1], 2),
+        "features": shown,
+    }
+    if pair.copy is not None:
+        evidence |= {"overlap": pair.overlap, **dict(pair.extra)}
+        return Relation(pair.a, pair.b, pair.copy, round(max(probability, pair.overlap), 4), evidence)
+    kind = Kind.RELATED
+    if probability >= joins:
+        covered = min(shown["short_covered"], shown["long_covered"])
+        across = pair.langs[0] != pair.langs[1]
+        kind = Kind.TRANSLATION if across and covered >= TRANSLATED else Kind.SAME_STORY
+    return Relation(pair.a, pair.b, kind, round(probability, 4), evidence)

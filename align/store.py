@@ -84,6 +84,10 @@ class Store:
         """Run one statement for every row of `rows`."""
         self._connection().executemany(statement, rows)
 
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection, for rows that have a file of their own."""
+        return self._connection()
+
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
@@ -258,6 +262,7 @@ class Store:
 
     def put_item(self, item: Item, document_number: int, at: str) -> int:
         """Insert the item, read `at` a time, or overwrite the one with its id; either way it waits for its relations. Returns its number."""
+        self._leave_neighbours(item.id)
         row = self._connection().execute(
             f"INSERT INTO item ({_ITEM_COLUMNS}, document_number, seen_at, text_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
             'ON CONFLICT (id) DO UPDATE SET document = excluded.document, lang = excluded.lang, lang_confidence = excluded.lang_confidence, '
@@ -287,6 +292,7 @@ class Store:
                 "INSERT OR REPLACE INTO vectors_gone SELECT number, ? FROM item WHERE id = ?",
                 (self.generation() + 1, item_id),
             )
+            self._leave_neighbours(item_id)
             connection.execute("DELETE FROM item WHERE id = ?", (item_id,))
             connection.execute(
                 "DELETE FROM document WHERE number = ? AND NOT EXISTS (SELECT 1 FROM item WHERE document_number = ?)",
@@ -382,18 +388,73 @@ class Store:
             _rows(row[0], dimension), _rows(row[1], dimension), tuple((start, end) for start, end in json.loads(row[2]))
         )
 
-    def views_since(self, generation: int, dimension: int) -> tuple[list[int], Vectors]:
-        """The view vectors put after `generation`: owners (item numbers, one a row) and rows (n, d). 0 gives all."""
-        owners: list[int] = []
-        parts: list[Vectors] = []
-        rows = self._connection().execute(
-            "SELECT item_number, views FROM vectors WHERE generation > ? ORDER BY item_number", (generation,)
+    def views_since(self, generation: int, dimension: int) -> tuple[list[int], list[str], Vectors]:
+        """The story vectors put after `generation`: item numbers, languages and rows (n, d). 0 gives all."""
+        rows = (
+            self._connection()
+            .execute(
+                "SELECT item_number, lang, views FROM vectors JOIN item ON number = item_number WHERE generation > ? ORDER BY item_number",
+                (generation,),
+            )
+            .fetchall()
         )
-        for number, blob in rows:
-            part = _rows(blob, dimension)
-            owners += [number] * len(part)
-            parts.append(part)
-        return owners, np.concatenate(parts) if parts else np.empty((0, dimension), dtype=np.float32)
+        views = [np.frombuffer(row[2], dtype="<f4", count=dimension) for row in rows]
+        return (
+            [row[0] for row in rows],
+            [row[1] for row in rows],
+            np.stack(views) if views else np.empty((0, dimension), dtype=np.float32),
+        )
+
+    def _leave_neighbours(self, item_id: str) -> None:
+        """Note that an item's vectors are to go: the neighbourhoods that it is in are worked out again."""
+        connection = self._connection()
+        connection.execute(
+            "INSERT INTO neighbour_left SELECT number, lang, views FROM item JOIN vectors ON item_number = number WHERE id = ? AND number IN (SELECT item_number FROM neighbourhood)",
+            (item_id,),
+        )
+        for table in ("neighbourhood", "traits"):
+            connection.execute(
+                f"DELETE FROM {table} WHERE item_number = (SELECT number FROM item WHERE id = ?)", (item_id,)
+            )
+
+    def vectors_by_id(self, item_id: str, dimension: int) -> ItemVectors:
+        """The vectors of the item with an id. Raises KeyError if there are none."""
+        return self.vectors(self.number_and_lang(item_id)[0], dimension)
+
+    def vectors_of(self, numbers: Iterable[int], dimension: int) -> dict[int, ItemVectors]:
+        """The vectors of several items. Raises KeyError where one has none."""
+        return {number: self.vectors(number, dimension) for number in numbers}
+
+    def story_views(self, numbers: Sequence[int], dimension: int) -> Vectors:
+        """The story vectors (n, d) of items, in the order given. Raises KeyError where one has none."""
+        found = np.empty((len(numbers), dimension), dtype=np.float32)
+        for place, number in enumerate(numbers):
+            row = self._connection().execute("SELECT views FROM vectors WHERE item_number = ?", (number,)).fetchone()
+            if row is None:
+                raise KeyError(number)
+            found[place] = np.frombuffer(row[0], dtype="<f4", count=dimension)
+        return found
+
+    def heads(self, numbers: Iterable[int]) -> dict[int, tuple[str, str]]:
+        """The ids and languages of items."""
+        return {
+            number: self._connection().execute("SELECT id, lang FROM item WHERE number = ?", (number,)).fetchone()
+            for number in numbers
+        }
+
+    def number_and_lang(self, item_id: str) -> tuple[int, str]:
+        """The row number and language of an item. Raises KeyError if there is no such item."""
+        row = self._connection().execute("SELECT number, lang FROM item WHERE id = ?", (item_id,)).fetchone()
+        if row is None:
+            raise KeyError(item_id)
+        return int(row[0]), str(row[1])
+
+    def wait_again(self, item_ids: Iterable[str]) -> None:
+        """Items whose relations are to be worked out once more."""
+        self._connection().executemany("UPDATE item SET related = 0 WHERE id = ?", ((item_id,) for item_id in item_ids))
+
+    def drop_pairs(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._connection().executemany("DELETE FROM relation WHERE a = ? AND b = ?", pairs)
 
     def gone_since(self, generation: int) -> list[int]:
         """The numbers of the items deleted after `generation`."""
@@ -477,12 +538,14 @@ class Store:
     def drop_relations(self, item_id: str) -> None:
         """Forget the item's relations; its clusters, and those of its partners, wait to be worked out."""
         self.touch({item_id} | self.partners([item_id]))
-        self._connection().execute("DELETE FROM relation WHERE a = ? OR b = ?", (item_id, item_id))
+        for table in ("relation", "comparison"):
+            self._connection().execute(f"DELETE FROM {table} WHERE a = ? OR b = ?", (item_id, item_id))
 
     def relate_again(self, item_ids: Iterable[str]) -> None:
         """Forget the items' relations, which are to be worked out anew."""
         for item_id in item_ids:
             self.drop_relations(item_id)
+            self._leave_neighbours(item_id)
             self._connection().execute("UPDATE item SET related = 0 WHERE id = ?", (item_id,))
 
     def left_sentences(self) -> bool:

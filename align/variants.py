@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from align.decisions import decisions
+from align.describing import comparable
 from align.records import Decision, DecisionKind, Item, Kind, Relation, Variant
 from align.store import Store
 from align.thresholds import Thresholds, judged
@@ -24,6 +25,7 @@ def variants_of(
     direct = {found.other(item.id): found for found in judged(relations, dates, thresholds) if found.kind.joins}
     decided = _decided(store, item.id)
     paths: dict[str, tuple[float, tuple[str, ...]]] | None = None
+    own_text = comparable(item.text)
     found = []
     for mate in mates:
         relation, decision = direct.get(mate.id), decided.get(mate.id)
@@ -31,6 +33,9 @@ def variants_of(
             variant = Variant(mate, relation.kind, relation.score, relation.evidence)
         elif decision is not None:
             variant = Variant(mate, Kind.SAME_STORY, 1.0, {"rule": "decision"})
+        elif comparable(mate.text) == own_text:
+            # Of n copies one is related to the others, which are copies of one another all the same.
+            variant = Variant(mate, Kind.EXACT, 1.0, {"rule": "overlap", "overlap": 1.0})
         else:
             if paths is None:
                 paths = _strongest_paths(store, item.id, mates, direct, thresholds)

@@ -7,6 +7,7 @@ because the more sentences a mean holds, the more it drifts to the mean of every
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,10 +15,20 @@ from align.embedding import Encoder
 from align.records import Item, ItemVectors, Vectors
 from align.splitting import split_sentences
 
-TITLE_WEIGHT = 1.0
-LEAD_WEIGHT = 1.0
-BODY_WEIGHT = 1.0
 LEAD_SENTENCES = 2
+
+
+class ViewWeights(NamedTuple):
+    """How a story view is put together: weights of title, lead and body, and the power of a sentence's length in its own weight."""
+
+    title: float = 1.0
+    lead: float = 1.0
+    body: float = 1.0
+    length_power: float = 0.5
+
+
+CHOSEN = ViewWeights()
+"""Chosen by ``python -m training.documents``; the table is in docs/model.md."""
 
 
 def item_sentences(item: Item) -> list[tuple[int, int]]:
@@ -38,18 +49,18 @@ def unit(vector: Vectors) -> Vectors:
     return np.asarray(vector / np.maximum(lengths, 1e-12), dtype=np.float32)
 
 
-def story_views(sentences: Vectors, lengths: Sequence[int], has_title: bool) -> Vectors:
+def story_views(sentences: Vectors, lengths: Sequence[int], has_title: bool, weights: ViewWeights = CHOSEN) -> Vectors:
     """The views (2, d) of an item: the story, and the lead alone.
 
     `sentences` (n, d) are its sentence vectors, title first where `has_title`; `lengths` their
     lengths in characters, which weigh the sentences of the body.
     """
     first = 1 if has_title and len(sentences) > 1 else 0
-    body, weights = sentences[first:], np.sqrt(np.asarray(lengths[first:], dtype=np.float32))
-    lead = unit((body[:LEAD_SENTENCES] * weights[:LEAD_SENTENCES, None]).sum(axis=0))
-    whole = unit((body * weights[:, None]).sum(axis=0))
+    body, sizes = sentences[first:], np.asarray(lengths[first:], dtype=np.float32) ** weights.length_power
+    lead = unit((body[:LEAD_SENTENCES] * sizes[:LEAD_SENTENCES, None]).sum(axis=0))
+    whole = unit((body * sizes[:, None]).sum(axis=0))
     title = sentences[0] if first else np.zeros_like(lead)
-    story = unit(TITLE_WEIGHT * title + LEAD_WEIGHT * lead + BODY_WEIGHT * whole)
+    story = unit(weights.title * title + weights.lead * lead + weights.body * whole)
     return np.stack([story, unit(title + lead)])
 
 

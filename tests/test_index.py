@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import align.index
-from align.index import NeighbourIndex
+from align.index import SLOTS, NeighbourIndex, slot_of
 from align.records import Vectors
 
 
@@ -18,52 +18,71 @@ def unit_rows(count: int, seed: int, dimension: int = 32) -> Vectors:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def filled(vectors: Vectors) -> NeighbourIndex:
-    """An index of these rows, owned by their numbers."""
+def filled(vectors: Vectors, slots: list[int] | None = None) -> NeighbourIndex:
+    """An index of these rows under their numbers, all in one slot if none are named."""
     index = NeighbourIndex(vectors.shape[1])
-    index.add(range(len(vectors)), vectors)
+    index.add(range(len(vectors)), slots or [0] * len(vectors), vectors)
     return index
 
 
-def test_all_of_three_hundred_copies_are_neighbours() -> None:
-    """A query among 300 near-identical vectors gets all 300, not the first hundred."""
-    centre = unit_rows(1, 1)
-    copies = centre + 0.01 * unit_rows(300, 2)
-    copies /= np.linalg.norm(copies, axis=1, keepdims=True)
-    index = filled(np.concatenate([copies, unit_rows(500, 3)]).astype(np.float32))
-    (found,) = index.neighbours(centre, 0.9)
-    assert set(range(300)) <= found.keys()
-
-
-def test_similarities_are_exact_cosines_down_to_the_floor() -> None:
-    """Every neighbour has its true cosine, and everything at or above the floor is there."""
+def test_the_nearest_are_the_nearest_by_exact_cosine() -> None:
+    """Flat search gives the k best cosines, best first, and nothing else."""
     vectors, queries = unit_rows(400, 4), unit_rows(20, 5)
-    cosines = queries @ vectors.T
-    for row, found in zip(cosines, filled(vectors).neighbours(queries, 0.2), strict=True):
-        assert found.keys() == set(np.flatnonzero(row >= 0.2).tolist())
-        assert all(found[number] == pytest.approx(row[number], abs=1e-6) for number in found)
+    numbers, cosines = filled(vectors).nearest(queries, 0, 10)
+    expected = queries @ vectors.T
+    assert numbers.tolist() == np.argsort(-expected, axis=1, kind="stable")[:, :10].tolist()
+    assert cosines == pytest.approx(np.sort(expected, axis=1)[:, ::-1][:, :10], abs=1e-6)
 
 
-def test_the_graph_finds_dense_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Above the exact limit the graph still finds at least 99% of what a flat search finds among near-identical vectors."""
+def test_every_language_has_its_own_neighbours() -> None:
+    """Sixty near copies in one language leave the one version in another to be found, and what is missing is padded."""
+    centre = unit_rows(1, 1)
+    rows = np.concatenate([np.repeat(centre, 60, axis=0), unit_rows(1, 2)]).astype(np.float32)
+    index = filled(rows, [slot_of("en")] * 60 + [slot_of("ja")])
+    numbers, cosines = index.nearest(centre, slot_of("ja"), 4)
+    assert numbers.tolist() == [[60, -1, -1, -1]]
+    assert cosines[0, 1:].tolist() == [-2.0] * 3
+    assert slot_of("fr") == slot_of("und") == len(SLOTS) - 1
+
+
+def test_the_inverted_file_finds_dense_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above the exact limit at least 99% of what a flat search finds among near-identical vectors is found."""
     centres = unit_rows(20, 6)
     rows = np.repeat(centres, 60, axis=0) + 0.05 * unit_rows(1200, 7)
     vectors = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    expected = filled(vectors).neighbours(centres, 0.8)
+    expected, _ = filled(vectors).nearest(centres, 0, 17)
     monkeypatch.setattr(align.index, "EXACT_LIMIT", 100)
-    found = filled(vectors).neighbours(centres, 0.8)
-    hits = sum(len(a.keys() & b.keys()) for a, b in zip(found, expected, strict=True))
-    assert hits >= 0.99 * sum(map(len, expected))
+    index = filled(vectors)
+    index.shelves[0].compact()
+    assert index.shelves[0].inverted is not None
+    found, _ = index.nearest(centres, 0, 17)
+    hits = sum(len(set(a) & set(b)) for a, b in zip(found.tolist(), expected.tolist(), strict=True))
+    assert hits >= 0.99 * expected.size
+    index.remove(expected[0].tolist())
+    assert not set(index.nearest(centres[:1], 0, 17)[0][0].tolist()) & set(expected[0].tolist())
+
+
+def test_what_reaches_a_threshold_of_its_own() -> None:
+    """Every vector at or above its own threshold is given, whatever the others' thresholds."""
+    vectors, queries = unit_rows(50, 8), unit_rows(3, 9)
+    shelf = filled(vectors).shelves[0]
+    least = np.linspace(-0.3, 0.5, 50).astype(np.float32)
+    found = {(int(query), int(number)) for query, number, _ in zip(*shelf.reaching(queries, least), strict=True)}
+    assert found == {(int(q), int(n)) for q, n in zip(*np.nonzero(queries @ vectors.T >= least), strict=True)}
 
 
 def test_removed_vectors_are_gone() -> None:
-    """What was removed is no neighbour any more, and the rest still are."""
+    """What was removed is no neighbour any more, whether saved or new, and the rest still are."""
     vectors = unit_rows(50, 8)
     index = filled(vectors)
+    index.shelves[0].compact()
+    index.add([50], [0], vectors[7:8])
     index.remove([7, 9])
-    found = index.neighbours(vectors[[7, 8]], 0.99)
-    assert 7 not in found[0]
-    assert 8 in found[1]
+    assert len(index) == 49
+    assert index.nearest(vectors[7:8], 0, 1)[0].tolist() == [[50]]
+    index.remove([50])
+    assert 7 not in index.nearest(vectors[7:8], 0, 48)[0]
+    assert index.nearest(vectors[8:9], 0, 1)[0].tolist() == [[8]]
 
 
 def test_saved_and_loaded_is_the_same(tmp_path: Path) -> None:
@@ -75,14 +94,14 @@ def test_saved_and_loaded_is_the_same(tmp_path: Path) -> None:
     assert found is not None
     loaded, generation = found
     assert generation == 3
-    assert loaded.neighbours(vectors, 0.1) == index.neighbours(vectors, 0.1)
+    assert loaded.nearest(vectors, 0, 9)[0].tolist() == index.nearest(vectors, 0, 9)[0].tolist()
     assert NeighbourIndex.load(tmp_path, 32, "another stamp", 5) is None
     assert NeighbourIndex.load(tmp_path, 32, "stamp", 2) is None
-    path = tmp_path / "neighbours.npz"
+    path = next(tmp_path.glob("neighbours.*/en.vectors.npy"))
     path.write_bytes(path.read_bytes()[:-500])
     assert NeighbourIndex.load(tmp_path, 32, "stamp", 5) is None
 
 
 def test_an_empty_index_has_no_neighbours() -> None:
     """Asking an empty index is allowed and finds nothing."""
-    assert NeighbourIndex(32).neighbours(unit_rows(2, 1), 0.0) == [{}, {}]
+    assert NeighbourIndex(32).nearest(unit_rows(2, 1), 0, 1)[0].tolist() == [[-1], [-1]]

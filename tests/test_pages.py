@@ -1,10 +1,17 @@
-"""The pages in a real browser: Debian's Chromium, driven by Playwright."""
+"""The editors' desk in a real browser: Debian's Chromium, driven by Playwright."""
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 import shutil
+import tomllib
+from pathlib import Path
 
+import httpx2 as httpx
 import pytest
+from conftest import ROOT
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -17,6 +24,9 @@ OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+AXE = Path(__file__).parent / "vendored" / "axe.js"
+PATHS = ("/", "/check", "/decide", "/missing", "/numbers", "/sign-in")
+DRAFT = "Genoa dockers turn ship away\n\nAbout thirty dockers in Genoa stopped the Meridian Aurora with 1,150 containers from mooring on Friday. Meridian Line put its losses at 600,000 euros a day and threatened to sue. A brass band played on the quay."
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +40,21 @@ def browser():
 
 @pytest.fixture
 def page(browser: Browser, server: str):
-    """A fresh page; it must end without an error in its console."""
-    context = browser.new_context(base_url=server, viewport={"width": 1200, "height": 900})
+    """A fresh page; it must end without an error in its console and without a request to elsewhere."""
+    context = browser.new_context(base_url=server, viewport={"width": 1200, "height": 900}, locale="en")
     opened = context.new_page()
     faults: list[str] = []
     opened.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.on("request", lambda request: None if request.url.startswith(server) else faults.append(request.url))
     yield opened
     context.close()
     assert faults == []
+
+
+def story_path(server: str, item: str = "port-strike-03.en") -> str:
+    """The page of an item's story."""
+    return f"/stories/{httpx.get(f'{server}/v1/items/{item}/variants').json()['cluster']}"
 
 
 def test_from_the_wall_to_a_story_and_an_item(page: Page) -> None:
@@ -47,23 +63,49 @@ def test_from_the_wall_to_a_story_and_an_item(page: Page) -> None:
     card = page.locator(".card").filter(has_text="2,30 Euro mehr").first
     expect(card.locator(".badge.has")).to_have_count(4)
     card.get_by_role("link").click()
-    expect(page.locator("article.version")).not_to_have_count(0)
     expect(page.locator("article.version[lang=ja]")).to_have_count(1)
+    expect(page.locator(".timeline li")).not_to_have_count(0)
     page.locator("article.version[lang=ja] h2 a").click()
     expect(page.get_by_role("heading", name="Other versions")).to_be_visible()
-    page.get_by_text("matching sentences").first.click()
+    page.get_by_text("Matching sentences").first.click()
     expect(page.locator(".sentences li").first).to_be_visible()
 
 
-def test_a_draft_is_checked(page: Page) -> None:
-    """A pasted draft is answered with the versions that cover it; one on something else is not covered."""
+def test_pointing_at_a_sentence_lights_its_counterparts(page: Page, server: str) -> None:
+    """On a story's page the sentences of other versions that say the same light up with the one pointed at."""
+    page.goto(story_path(server))
+    matched = page.locator("article.version:not(.base) .s.matched").first
+    matched.hover()
+    expect(page.locator("article.base .s.lit")).to_have_count(1)
+    assert page.locator(".s.lit").count() >= 2
+
+
+def test_search_and_filters(page: Page) -> None:
+    """The wall shows only stories that hold the searched words, in the language asked for."""
     page.goto("/")
-    page.get_by_role("link", name="Check a draft").click()
-    page.get_by_label("The draft").fill(
-        "Genoa dockers turn ship away\n\nAbout thirty dockers in Genoa stopped the Meridian Aurora with 1,150 containers from mooring on Friday."
-    )
-    page.get_by_role("button", name="Check").click()
-    expect(page.get_by_role("heading", name="Covered")).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("Meridian")
+    page.keyboard.press("Enter")
+    expect(page.locator(".card").first).to_be_visible()
+    assert "q=Meridian" in page.url
+    page.goto("/?missing=ja")
+    assert page.locator(".card").count() == page.locator(".card .badge.lacks.ja").count() > 0
+    page.goto("/?q=xyzzyxyzzy")
+    expect(page.locator(".empty")).to_be_visible()
+
+
+def test_a_draft_is_checked(page: Page) -> None:
+    """A pasted draft is answered with who covers it, in which languages and since when, what it lacks and what contradicts it."""
+    page.goto("/check")
+    page.get_by_label("The draft").fill(DRAFT)
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("heading", name="Covered", exact=True)).to_be_visible()
+    expect(page.locator(".facts")).to_contain_text("First on 2026-")
+    expect(page.locator("article.base .s.matched").first).to_be_visible()
+    expect(page.locator("article.base .s.only")).to_contain_text("brass band")
+    expect(page.locator(".differs")).to_contain_text("600,000")
+    expect(page.locator(".differs")).to_contain_text("400,000")
+    expect(page.get_by_text("What the others have and the draft lacks").first).to_be_visible()
     page.get_by_label("The draft").fill(
         "Zoo names elephant\n\nThe zoo in Leipzig has named its newborn calf Kiran after a public vote."
     )
@@ -71,39 +113,184 @@ def test_a_draft_is_checked(page: Page) -> None:
     expect(page.get_by_role("heading", name="Not covered")).to_be_visible()
 
 
-def test_an_empty_draft_is_explained(page: Page, server: str) -> None:
+def test_an_empty_draft_is_explained(browser: Browser, server: str) -> None:
     """A draft of signs alone is answered with what is needed, and the text is still there."""
-    page.on("response", lambda response: None)
-    page.goto("/check")
-    page.get_by_label("The draft").fill("… — !")
-    with page.expect_response("**/check") as answer:
-        page.get_by_role("button", name="Check").click()
-    assert answer.value.status == 200
-    expect(page.get_by_role("alert")).to_contain_text("headline or a sentence")
-    expect(page.get_by_label("The draft")).to_have_value("… — !")
+    opened = browser.new_page(base_url=server, locale="en")
+    opened.goto("/check")
+    opened.get_by_label("The draft").fill("… — !")
+    opened.get_by_role("button", name="Check").click()
+    expect(opened.get_by_role("alert")).to_contain_text("headline or a sentence")
+    expect(opened.get_by_label("The draft")).to_have_value("… — !")
+    opened.close()
+
+
+def test_a_queued_pair_is_decided_and_taken_back_by_keyboard(page: Page, server: str) -> None:
+    """In the queue one key separates a pair, which is then not asked about again, and another takes that back."""
+    page.goto("/decide")
+    titles = page.locator(".side.two h2").all_inner_texts()
+    assert len(titles) == 2
+    page.keyboard.press("x")
+    expect(page.locator(".notice")).to_be_visible()
+    assert page.locator(".side.two h2").all_inner_texts() != titles
+    made = httpx.get(f"{server}/v1/decisions").json()["items"]
+    assert [(decision["kind"], len(decision["items"])) for decision in made] == [("not_same_story", 2)]
+    page.keyboard.press("u")
+    expect(page.locator(".recent")).to_contain_text("taken back")
+    assert httpx.get(f"{server}/v1/decisions").json()["items"] == []
+
+
+def test_a_story_is_split_and_restored(page: Page, server: str) -> None:
+    """From its page an item is split off a story, and undoing the decision brings it back."""
+    path = story_path(server)
+    page.goto(path)
+    n_items = page.locator(".timeline li").count()
+    page.locator("article.version:not(.base) .pick input").first.check()
+    page.get_by_role("button", name="Split off").click()
+    expect(page.locator(".notice")).to_be_visible()
+    page.goto(path)
+    expect(page.locator(".timeline li")).to_have_count(n_items - 1)
+    page.goto("/decide")
+    page.keyboard.press("u")
+    expect(page.locator(".recent")).to_contain_text("taken back")
+    page.goto(path)
+    expect(page.locator(".timeline li")).to_have_count(n_items)
+
+
+def test_a_forged_form_decides_nothing(server: str) -> None:
+    """A decision without this desk's token, or sent by another site's page, is refused."""
+    form = {"kind": "not_same_story", "items": ["port-strike-01.en", "port-strike-02.en"]}
+    assert httpx.post(f"{server}/decide", data=form).status_code == 403
+    assert (
+        httpx.post(
+            f"{server}/decide", data={**form, "token": "guessed"}, cookies={"samestory_form": "kept"}
+        ).status_code
+        == 403
+    )
+    same = {**form, "token": "t"}
+    answer = httpx.post(
+        f"{server}/decide", data=same, cookies={"samestory_form": "t"}, headers={"Origin": "http://elsewhere.example"}
+    )
+    assert answer.status_code == 403
+    assert httpx.get(f"{server}/v1/decisions").json()["items"] == []
+
+
+def test_missing_translations_can_be_taken_along(page: Page, server: str) -> None:
+    """The matrix shows what is missing, and its CSV holds the same stories and cannot run as a formula."""
+    page.goto("/missing")
+    n_rows = page.locator(".matrix tbody tr").count()
+    assert n_rows == len(page.locator(".matrix tbody tr:has(.gap)").all()) > 0
+    rows = list(csv.DictReader(io.StringIO(httpx.get(f"{server}/missing.csv").content.decode("utf-8-sig"))))
+    assert len(rows) == n_rows
+    assert all(row["missing"] for row in rows)
+    assert not any(cell.startswith(("=", "+", "@")) for row in rows for cell in row.values())
+
+
+def test_numbers_are_drawn(page: Page) -> None:
+    """Every chart is drawn, and its figures can be read as a table."""
+    page.goto("/numbers")
+    page.wait_for_function("document.querySelectorAll('canvas[data-chart]').length === 5")
+    blank = (
+        "canvas => !canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value)"
+    )
+    page.wait_for_timeout(700)
+    for canvas in page.locator("canvas").all():
+        assert canvas.evaluate(blank) is False
+    page.get_by_text("as a table").first.click()
+    expect(page.locator("figure table").first).to_be_visible()
 
 
 def test_hostile_titles_are_text(page: Page, server: str) -> None:
-    """A title with a script, a right-to-left override and ten thousand characters is shown as text and breaks nothing."""
-    page.goto("/items/" + page.request.get("/v1/items/hostile").json()["id"])
-    expect(page.get_by_role("heading", level=1)).to_contain_text("<script>document.title='taken'</script>")
-    expect(page.locator(".asked")).to_contain_text("<img src=x")
-    assert "taken" not in page.title().split("·")[-1]
-    assert page.locator("img").count() == 0
-    page.goto("/")
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-
-
-def test_the_pages_work_on_a_phone_and_by_keyboard(page: Page) -> None:
-    """Nothing overflows on a narrow screen, and the first story can be reached and opened by keyboard alone."""
-    page.set_viewport_size({"width": 375, "height": 700})
-    for path in ("/", "/check"):
+    """A title with a script, a right-to-left override and ten thousand characters is shown as text and breaks no page."""
+    item = page.request.get("/v1/items/hostile").json()["id"]
+    for path in (f"/items/{item}", story_path(server, "hostile"), "/", "/missing"):
         page.goto(path)
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    page.goto("/")
-    for _ in range(20):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.closest('.card') !== null"):
-            break
+        assert "taken" not in re.sub(r"<script>.*", "", page.title())
+        assert page.locator("img").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+        assert page.locator("bdi", has_text="<script>document.title").count() > 0, path
+    page.goto(f"/items/{item}")
+    expect(page.locator(".asked")).to_contain_text("<img src=x")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_page_fails_axe(browser: Browser, server: str, theme: str) -> None:
+    """axe-core finds nothing serious or critical on any page, light or dark."""
+    context = browser.new_context(
+        base_url=server, color_scheme="dark" if theme == "dark" else "light", locale="en", bypass_csp=True
+    )
+    opened = context.new_page()
+    found = []
+    for path in (*PATHS, story_path(server), "/items/port-strike-03.ja", "/nowhere"):
+        opened.goto(path)
+        opened.add_script_tag(path=str(AXE))
+        for fault in opened.evaluate("axe.run()")["violations"]:
+            if fault["impact"] in ("serious", "critical"):
+                found.append((path, fault["id"], [node["html"][:120] for node in fault["nodes"][:3]]))
+    opened.goto("/check")
+    opened.fill("#text", DRAFT)
+    opened.keyboard.press("Control+Enter")
+    opened.wait_for_selector(".verdict")
+    opened.add_script_tag(path=str(AXE))
+    found += [
+        ("checked", fault["id"], [node["html"][:120] for node in fault["nodes"][:3]])
+        for fault in opened.evaluate("axe.run()")["violations"]
+        if fault["impact"] in ("serious", "critical")
+    ]
+    context.close()
+    assert found == []
+
+
+def test_the_pages_work_on_a_phone_and_by_keyboard(page: Page, server: str) -> None:
+    """Nothing overflows on a narrow screen, and every page is reached by keys alone."""
+    page.set_viewport_size({"width": 375, "height": 700})
+    for path in (*PATHS, story_path(server)):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+    for key, path in [("c", "/check"), ("d", "/decide"), ("m", "/missing"), ("n", "/numbers"), ("s", "/")]:
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press("g")
+        page.keyboard.press(key)
+        page.wait_for_url(f"**{path}")
+    page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page.locator("article.version").first).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def test_the_desk_speaks_four_languages(browser: Browser, server: str) -> None:
+    """The desk follows the browser's language, the switch overrules it, and the choice of dark stays."""
+    for locale, heading in [
+        ("en", "Stories"),
+        ("ja", "記事一覧"),
+        ("de", "Geschichten"),
+        ("it", "Storie"),
+        ("fr", "Stories"),
+    ]:
+        context = browser.new_context(base_url=server, locale=locale)
+        opened = context.new_page()
+        opened.goto("/")
+        expect(opened.get_by_role("heading", level=1)).to_have_text(heading)
+        context.close()
+    context = browser.new_context(base_url=server, locale="en")
+    opened = context.new_page()
+    opened.goto("/missing?several=true")
+    opened.get_by_title("Deutsch").first.click()
+    expect(opened.get_by_role("heading", level=1)).to_have_text("Fehlende Übersetzungen")
+    assert opened.url.endswith("/missing?several=true")
+    opened.get_by_role("link", name="dunkel").click()
+    assert opened.locator("html").get_attribute("data-theme") == "dark"
+    context.close()
+
+
+def test_the_catalogues_have_the_same_words() -> None:
+    """Every language has every word, with the same places for values."""
+    found = {
+        path.stem: tomllib.loads(path.read_text(encoding="utf-8"))
+        for path in (ROOT / "service/web/words").glob("*.toml")
+    }
+    assert found.keys() == {"en", "ja", "de", "it"}
+    for catalogue in found.values():
+        assert catalogue.keys() == found["en"].keys()
+        for key, words in catalogue.items():
+            assert sorted(re.findall(r"{\w+}", words)) == sorted(re.findall(r"{\w+}", found["en"][key])), key

@@ -11,7 +11,8 @@ import pytest
 from conftest import ROOT
 
 from align.embedding import StaticEncoder
-from align.evaluation import b_cubed, evaluate_stories, expected_stories
+from align.evaluation import evaluate_stories, expected_stories
+from align.measures import b_cubed
 from align.pipeline import Pipeline
 from align.relations import Kind
 

@@ -11,10 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import ROOT
 
 from align.embedding import StaticEncoder
-from training.pairs import Decontamination, corpora, evaluation_sides, read_pairs
+from training.bridging import bridge
+from training.development import cut_development, is_development, read_development, write_development
+from training.loss import ranking_loss, repeated
+from training.pairs import Corpus, Decontamination, comparable, corpora, evaluation_sides, read_pairs
 
 NOUNS = [("house", "Haus"), ("river", "Fluss"), ("bridge", "Brücke"), ("mountain", "Berg"), ("garden", "Garten"), ("letter", "Brief"), ("window", "Fenster"), ("winter", "Winter"), ("summer", "Sommer"), ("street", "Straße")]  # fmt: skip
 VERBS = [("is old", "ist alt"), ("is new", "ist neu"), ("is small", "ist klein"), ("is far away", "ist weit weg"), ("was closed", "wurde geschlossen"), ("was found", "wurde gefunden"), ("is expensive", "ist teuer"), ("has changed", "hat sich verändert")]  # fmt: skip
@@ -46,7 +50,7 @@ def test_training_gives_a_model_folder_and_gives_it_again(data: Path) -> None:
     """One command makes a folder that both readers load alike; the same pieces and seed make the same vectors."""
     vectors = []
     for run in ("first", "second"):
-        arguments = ["--data", data, "--evaluation", data / "eval", "--settings", data / "settings.toml", "--work", data / "work", "--out", data / run, "--vocabulary", "700", "--characters", "100000", "--dimensions", "16", "--epochs", "3", "--batch", "64"]  # fmt: skip
+        arguments = ["--data", data, "--evaluation", data / "eval", "--settings", data / "settings.toml", "--work", data / "work", "--out", data / run, "--vocabulary", "700", "--characters", "100000", "--dimensions", "16", "--epochs", "3", "--batch", "64", "--teaching", "0"]  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-m", "training", *map(str, arguments)],
             cwd=ROOT,
@@ -66,3 +70,61 @@ def test_training_gives_a_model_folder_and_gives_it_again(data: Path) -> None:
         )
     np.testing.assert_allclose(vectors[0], theirs, atol=1e-5)
     assert "Decontamination" in (data / "first" / "README.md").read_text(encoding="utf-8")
+
+
+def corpus(name: str, source_lang: str, target_lang: str) -> Corpus:
+    """A corpus that stands for a file."""
+    return Corpus(name, source_lang, target_lang, Path(f"{name}.{source_lang}-{target_lang}"), 1.0)
+
+
+def test_the_loss_and_its_gradients_are_those_of_autograd() -> None:
+    """The gradients worked out by hand are the ones that torch finds, repeated texts left out of the negatives."""
+    torch.manual_seed(3)
+    a, b = (torch.nn.functional.normalize(torch.randn(40, 16), dim=1).requires_grad_() for _ in range(2))
+    keys = np.arange(40)
+    keys[[3, 7, 9]] = 3
+    places = repeated(keys)
+    same = torch.zeros(40, 40, dtype=torch.bool)
+    same[places] = True
+    assert int(same.sum()) == 6
+    itself = torch.eye(40, dtype=torch.bool)
+    across = (20 * a @ b.T).masked_fill(same, -1e9)
+    within = [(20 * side @ side.T).masked_fill(same | itself, -1e9) for side in (a, b)]
+    hit = across.diagonal()
+    forward = torch.logsumexp(torch.cat([across, within[0]], 1), 1) - hit
+    backward = torch.logsumexp(torch.cat([across.T, within[1]], 1), 1) - hit
+    expected = 0.5 * (forward.mean() + backward.mean())
+    expected.backward()
+    loss, grad_a, grad_b = ranking_loss(a.detach(), b.detach(), 20.0, [places], torch.float32)
+    assert loss == pytest.approx(expected.item(), abs=1e-4)
+    torch.testing.assert_close(grad_a, a.grad, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(grad_b, b.grad, atol=1e-5, rtol=1e-4)
+
+
+def test_bridged_pairs_share_their_english_sentence() -> None:
+    """German and Italian versions of one English sentence become a pair, drawn as rarely as the rarer; held pairs do not."""
+    rare = Corpus("b", "en", "it", Path("b"), 0.25)
+    texts = [
+        (corpus("a", "en", "de"), "It rains.", "Es regnet."),
+        (corpus("a", "en", "de"), "It snows.", "Es schneit."),
+        (rare, "it rains", "Piove."),
+        (rare, "It snows!", "Nevica."),
+        (corpus("c", "de", "it"), "Es schneit.", "Nevica."),
+    ]
+    ((found, source, target),) = bridge(texts)
+    assert (source, target) == ("Es regnet.", "Piove.")
+    assert (found.source_lang, found.target_lang, found.weight) == ("de", "it", 0.25)
+
+
+def test_nothing_that_training_sees_shares_a_side_with_a_development_pair(tmp_path: Path) -> None:
+    """Development pairs are cut with every pair that repeats a side of them, and come back from their file as they were."""
+    news = corpus("wmt_newstest", "en", "de")
+    texts = [(news, f"Sentence number {number}.", f"Satz Nummer {number}.") for number in range(2000)]
+    number = next(number for number in range(2000) if is_development(news, number))
+    texts.append((corpus("other", "en", "de"), f"SENTENCE number {number}", "Etwas anderes."))
+    rest, cut = cut_development(texts)
+    assert cut
+    assert len(rest) == 2000 - len(cut)
+    assert {comparable(source) for _, source, _ in rest}.isdisjoint(comparable(pair.source) for pair in cut)
+    write_development(tmp_path / "development.tsv", cut)
+    assert read_development(tmp_path / "development.tsv") == cut

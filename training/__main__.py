@@ -35,6 +35,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("training/work/model"), help="the model folder to write")
     parser.add_argument("--vocabulary", type=int, default=64_000, help="pieces")
+    parser.add_argument("--tokenizer", type=Path, default=None, help="tokenizer.json to take instead of learning one")
     parser.add_argument(
         "--characters",
         type=int,
@@ -42,21 +43,26 @@ def main() -> None:
         help="of each spaced language for the vocabulary; half as many for Japanese",
     )
     for field in fields(Schedule):
-        if field.name != "same_side":
+        if field.name != "half":
             parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
     parsed = vars(parser.parse_args())
     schedule = Schedule(**{field.name: parsed[field.name] for field in fields(Schedule) if field.name in parsed})
-    options = {"vocabulary": parsed["vocabulary"], "characters": parsed["characters"], "seed": schedule.seed}
+    options = {
+        "vocabulary": parsed["vocabulary"],
+        "characters": parsed["characters"],
+        "teaching": int(schedule.teaching > 0),
+        "seed": schedule.seed,
+    }
     if os.environ.get("PYTHONHASHSEED") != "0":
         # Text hashes mark repeated texts; with a random hash seed two runs would differ.
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, "-m", "training", *sys.argv[1:]])
     tokenizer, pairs, summary = prepare(
-        parsed["data"], parsed["evaluation"], parsed["settings"], parsed["work"], options
+        parsed["data"], parsed["evaluation"], parsed["settings"], parsed["work"], options, parsed["tokenizer"]
     )
     vectors = train(pairs, tokenizer.get_vocab_size(), schedule, parsed["work"] / "checkpoint.pt")
     weights = {corpus.name: corpus.weight for corpus in corpora(parsed["data"], parsed["settings"])}
-    kept = {name: summary[name] for name in ("decontamination", "pairs_used")}
+    kept = {name: summary[name] for name in ("decontamination", "development", "bridged", "taught", "pairs_used")}
     record = {
         "options": {**options, **asdict(schedule)},
         "summary": {**kept, "corpora": corpora_summary(summary["pairs_by_file"], weights, parsed["data"])},

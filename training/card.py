@@ -35,16 +35,24 @@ model = SentenceTransformer("align/models/samestory-static")
 
 ## Form
 
-{pieces} Unigram pieces (NFKC, lower case, no accent stripping, byte fallback), {dimensions} dimensions, int8 rows with one float32
-scale each. A text of any length is embedded whole. Word order is not seen.
+{pieces} Unigram pieces (NFKC, lower case, no accent stripping, byte fallback; a piece does not say whether it begins a word),
+{dimensions} dimensions, int8 rows with one float32 scale each. A text of any length is embedded whole. Word order is not seen.
 
 ## Training
 
-{pairs} sentence and phrase pairs in six language pairs, mean pooling, cosine, multiple negatives ranking loss in both directions
-(Henderson et al. 2017), batches of {batch} pairs of one language pair, Adam with a peak rate of {rate} falling linearly to 0,
-{epochs} epochs, seed {seed}; the weights of the last {averaged:.0%} of the steps are averaged.
+{pairs} sentence and phrase pairs in six language pairs, {bridged} of them made by joining pairs that share their English side.
+Mean pooling, cosine, multiple negatives ranking loss in both directions (Henderson et al. 2017) with inverse temperature {scale:g},
+batches of {batch} pairs of one language pair, Adam with a peak rate of {rate} falling linearly to 0, {epochs} epochs, seed {seed}; the
+weights of the last {averaged:.0%} of the steps are averaged. {taught} English texts and all their translations are also drawn to the
+vectors that all-MiniLM-L6-v2 gives the English texts (weight {teaching:g}; Reimers & Gurevych 2020): that model teaches
+graded likeness, and is not needed afterwards. {development} pairs were kept out, with every pair that shares a side with one of
+them: what was chosen was chosen on them, and the calibration is fitted on them. What was tried, with its effect, is in
+`docs/model.md`.
 
     python -m training --data PAIRS --evaluation EVALUATION_SETS
+
+Two runs with one seed differ in a few pieces of the vocabulary, whose trainer has no fixed order; `--tokenizer` with this folder's
+`tokenizer.json` takes that difference away.
 
 Decontamination: {decontamination}.
 A pair counts as sharing a side when one of its sides equals a cell or line of an evaluation file in letters and digits; sides of fewer than eight of them are words that any text holds, and do not count.
@@ -63,6 +71,7 @@ def model_card(record: dict[str, Any], figures: dict[str, Any] | None) -> str:
     text = HEAD.format(
         pieces=f"{options['vocabulary']:,}", dimensions=options["dimensions"], pairs=f"{summary['pairs_used']:,}", batch=f"{options['batch']:,}",
         rate=options["rate"], epochs=options["epochs"], seed=options["seed"], averaged=1 - options["average_from"], decontamination=summary["decontamination"],
+        scale=options["scale"], teaching=options["teaching"], bridged=f"{summary['bridged']:,}", taught=f"{summary['taught']:,}", development=f"{summary['development']:,}",
     )  # fmt: skip
     if figures:
         text += "\n## Figures\n\nMeasured by `samestory eval`; accuracy by plain cosine.\n\n| set | what | figure |\n|---|---|---|\n"

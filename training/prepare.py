@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
+import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from training.pairs import LANGUAGES, Corpus, Decontamination, corpora, evaluation_sides, log, read_pairs
+from align.embedding import REMEMBERED
+from training.bridging import bridge
+from training.development import Text, cut_development, write_development
+from training.pairs import LANGUAGES, Decontamination, comparable, corpora, evaluation_sides, log, read_pairs
+from training.teacher import lessons, taught
 from training.vocabulary import train_vocabulary
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
+DEVELOPMENT = "development.tsv"
+"""The file of the development pairs in the work folder."""
 
 
 @dataclass
@@ -30,16 +39,22 @@ class Side:
 
 @dataclass
 class TrainingPairs:
-    """n pairs as tokens, with each pair's draw weight (n,) and language pair (n,), an index in `pair_names`."""
+    """n pairs as tokens, with each pair's draw weight (n,) and language pair (n,), an index in `pair_names`.
+
+    `lesson` (n,) is the row of `teacher` (m, 384) that holds the teacher's vector of the pair's English side, or -1.
+    """
 
     source: Side
     target: Side
     weight: NDArray[np.float32]
     pair: NDArray[np.int8]
     pair_names: list[str]
+    lesson: Int32
+    teacher: NDArray[np.float16]
 
 
 def _tokenise(tokenizer: Tokenizer, texts: list[str]) -> tuple[Int32, Int64, Int64]:
+    tokenizer.model._resize_cache(REMEMBERED)
     lengths: list[int] = []
     chunks: list[Int32] = []
     keys: list[int] = []
@@ -53,67 +68,96 @@ def _tokenise(tokenizer: Tokenizer, texts: list[str]) -> tuple[Int32, Int64, Int
     return np.concatenate(chunks), starts, np.asarray(keys, dtype=np.int64)
 
 
-def _sample(texts: list[tuple[Corpus, str, str]], seed: int) -> dict[str, list[str]]:
-    """Texts of each language, each pair kept with its corpus weight (at most once): the vocabulary's sample."""
+def _sample(texts: Sequence[Text], weights: dict[str, float], seed: int) -> dict[str, list[str]]:
+    """The vocabulary's sample: each language's distinct texts, each as often as its corpus's weight says."""
     chance = random.Random(seed)
     by_lang: dict[str, list[str]] = {lang: [] for lang in LANGUAGES}
-    for corpus, source, target in texts:
-        if chance.random() < corpus.weight:
-            by_lang[corpus.source_lang].append(source)
-            by_lang[corpus.target_lang].append(target)
+    drawn: set[tuple[str, str]] = set()
+    for corpus, *sides in texts:
+        for lang, text in zip((corpus.source_lang, corpus.target_lang), sides, strict=True):
+            if (lang, text) not in drawn:
+                drawn.add((lang, text))
+                weight = weights.get(f"{corpus.name}.{lang}", weights.get(corpus.name, weights["default"]))
+                times = int(weight) + (chance.random() < weight % 1)
+                by_lang[lang] += [text] * times
     return by_lang
 
 
 def prepare(
-    data: Path, evaluation: Path, settings: Path, work: Path, options: dict[str, Any]
+    data: Path, evaluation: Path, settings: Path, work: Path, options: dict[str, Any], ready: Path | None = None
 ) -> tuple[Tokenizer, TrainingPairs, dict[str, Any]]:
-    """Read, decontaminate, build the vocabulary and tokenise; reuse `work` when it was made with the same options.
+    """Read, decontaminate, cut the development pairs, bridge, build the vocabulary and tokenise.
 
-    Returns the tokenizer, the pairs and a summary for the model card. `options` holds `vocabulary`
-    (pieces), `characters` (of each language, for the vocabulary) and `seed`.
+    Reuses `work` when it was made with the same options. Returns the tokenizer, the pairs and a summary for the
+    model card. `options` holds `vocabulary` (pieces), `characters` (of each spaced language, for the vocabulary),
+    `teaching` (0: no teacher) and `seed`. `ready` is a tokenizer to take instead of building one.
     """
     stamp, arrays, vocabulary = work / "prepared.json", work / "pairs.npz", work / "tokenizer.json"
-    wanted = {**options, "settings": settings.read_text(encoding="utf-8")}
+    learned = "learned" if ready is None else hashlib.blake2b(ready.read_bytes(), digest_size=8).hexdigest()
+    wanted = {**options, "tokenizer": learned, "settings": settings.read_text(encoding="utf-8")}
     if stamp.exists():
         kept = json.loads(stamp.read_text(encoding="utf-8"))
         if kept["options"] == wanted:
             log(f"reusing {work}")
             return Tokenizer.from_file(str(vocabulary)), _load(arrays), kept["summary"]
     work.mkdir(parents=True, exist_ok=True)
+    tables = tomllib.loads(wanted["settings"])
     count = Decontamination()
     forbidden = evaluation_sides(evaluation)
     seen: set[int] = set()
-    texts: list[tuple[Corpus, str, str]] = []
+    texts: list[Text] = []
     used: dict[str, int] = {}
     for corpus in corpora(data, settings):
         before = len(texts)
         texts.extend((corpus, source, target) for source, target in read_pairs(corpus, forbidden, seen, count))
         used[corpus.path.name.removesuffix(".tsv.xz")] = len(texts) - before
-    log(count.line())
-    tokenizer = train_vocabulary(
-        _sample(texts, options["seed"]),
-        options["vocabulary"],
-        {lang: options["characters"] // (2 if lang == "ja" else 1) for lang in LANGUAGES},
-        options["seed"],
-    )
+    texts, development = cut_development(texts)
+    write_development(work / DEVELOPMENT, development)
+    implied = bridge(texts)
+    log(f"{count.line()}; {len(development)} kept for development; {len(implied)} more by bridging")
+    if ready is not None:
+        tokenizer = Tokenizer.from_file(str(ready))
+    else:
+        tokenizer = train_vocabulary(
+            _sample(texts, tables.get("vocabulary", {"default": 1.0}), options["seed"]),
+            options["vocabulary"],
+            {lang: options["characters"] // (2 if lang == "ja" else 1) for lang in LANGUAGES},
+            options["seed"],
+        )
     log(f"vocabulary of {tokenizer.get_vocab_size()} pieces")
+    texts += implied
     names = sorted({f"{corpus.source_lang}-{corpus.target_lang}" for corpus, _, _ in texts})
-    source = Side(*_tokenise(tokenizer, [source for _, source, _ in texts]))
-    target = Side(*_tokenise(tokenizer, [target for _, _, target in texts]))
+    english = taught(texts, tables.get("teacher", {})) if options["teaching"] else {}
+    places = {key: number for number, key in enumerate(english)}
     pairs = TrainingPairs(
-        source,
-        target,
+        Side(*_tokenise(tokenizer, [source for _, source, _ in texts])),
+        Side(*_tokenise(tokenizer, [target for _, _, target in texts])),
         np.array([corpus.weight for corpus, _, _ in texts], dtype=np.float32),
         np.array([names.index(f"{corpus.source_lang}-{corpus.target_lang}") for corpus, _, _ in texts], dtype=np.int8),
         names,
+        np.array(
+            [
+                places.get(comparable(source), -1) if places and corpus.source_lang == "en" else -1
+                for corpus, source, _ in texts
+            ],
+            dtype=np.int32,
+        ),
+        lessons(english, work / "teacher.npz"),
     )
-    summary = {"decontamination": count.line(), "pairs_used": len(texts), "pairs_by_file": used}
+    summary = {
+        "decontamination": count.line(),
+        "development": len(development),
+        "bridged": len(implied),
+        "taught": len(english),
+        "pairs_used": len(texts),
+        "pairs_by_file": used,
+    }
     tokenizer.save(str(vocabulary), pretty=False)
     np.savez(
         arrays,
-        source_tokens=source.tokens, source_starts=source.starts, source_keys=source.keys,
-        target_tokens=target.tokens, target_starts=target.starts, target_keys=target.keys,
-        weight=pairs.weight, pair=pairs.pair, pair_names=np.array(names),
+        source_tokens=pairs.source.tokens, source_starts=pairs.source.starts, source_keys=pairs.source.keys,
+        target_tokens=pairs.target.tokens, target_starts=pairs.target.starts, target_keys=pairs.target.keys,
+        weight=pairs.weight, pair=pairs.pair, pair_names=np.array(names), lesson=pairs.lesson, teacher=pairs.teacher,
     )  # fmt: skip
     stamp.write_text(json.dumps({"options": wanted, "summary": summary}, ensure_ascii=False), encoding="utf-8")
     return tokenizer, pairs, summary
@@ -127,4 +171,6 @@ def _load(arrays: Path) -> TrainingPairs:
             kept["weight"],
             kept["pair"],
             [str(name) for name in kept["pair_names"]],
+            kept["lesson"],
+            kept["teacher"],
         )

@@ -1,10 +1,6 @@
-"""Contrastive training of token vectors: mean pooling, in-batch negatives, both ways.
+"""Contrastive training of token vectors: mean pooling, in-batch negatives, both ways, an English teacher beside.
 
-The loss is the multiple negatives ranking loss of Henderson et al. 2017 ("Efficient Natural
-Language Response Suggestion", section 4.2) in both directions, each direction's denominator also
-holding the other texts of the anchor's own language, so that a vector learns what a text says
-rather than which language says it. A batch holds one language pair: negatives in another
-language would be told apart by language alone.
+A batch holds one language pair: negatives in another language would be told apart by language alone.
 """
 
 from __future__ import annotations
@@ -19,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from training.loss import ranking_loss, repeated
 from training.pairs import log
 from training.prepare import Side, TrainingPairs
 
@@ -28,12 +25,13 @@ class Schedule:
     """How long and how hard to train. `rate` is Adam's learning rate at its peak, falling linearly to 0."""
 
     dimensions: int = 384
-    epochs: int = 8
+    epochs: int = 12
     batch: int = 2048
     rate: float = 0.01
     warmup: float = 0.03  # share of the steps
-    scale: float = 25.0  # inverse temperature of the softmax over cosines
-    same_side: bool = True
+    scale: float = 16.0  # inverse temperature of the softmax over cosines
+    teaching: float = 6.0  # weight of the teacher beside the ranking loss
+    half: bool = True  # bfloat16 for the (batch, batch) matrices
     average_from: float = 0.8  # share of the steps after which the weights are averaged
     seed: int = 17
 
@@ -64,36 +62,32 @@ def gather(side: Side, members: NDArray[np.int64]) -> tuple[torch.Tensor, torch.
     return torch.from_numpy(side.tokens[positions].astype(np.int64)), torch.from_numpy(offsets)
 
 
-def _logits(left: torch.Tensor, right: torch.Tensor, scale: float) -> torch.Tensor:
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        return scale * (left @ right.T)
-
-
 def batch_loss(
     weights: torch.Tensor, pairs: TrainingPairs, members: NDArray[np.int64], schedule: Schedule
-) -> torch.Tensor:
-    """The loss of one batch; two members with the same text on a side are never each other's negatives."""
-    sides = []
-    masks = []
-    for side in (pairs.source, pairs.target):
-        tokens, offsets = gather(side, members)
-        pooled = functional.embedding_bag(tokens, weights, offsets, mode="mean")  # (b, d)
-        sides.append(functional.normalize(pooled, dim=1))
-        keys = torch.from_numpy(side.keys[members])
-        masks.append(keys[:, None] == keys[None, :])
-    a, b = sides
-    same = masks[0] | masks[1]
-    gold = torch.arange(len(members))
-    off_diagonal = same & ~torch.eye(len(members), dtype=torch.bool)
-    across = _logits(a, b, schedule.scale).float().masked_fill(off_diagonal, -1e4)  # (b, b)
-    if not schedule.same_side:
-        return 0.5 * (functional.cross_entropy(across, gold) + functional.cross_entropy(across.T, gold))
-    within_a = _logits(a, a, schedule.scale).float().masked_fill(same, -1e4)
-    within_b = _logits(b, b, schedule.scale).float().masked_fill(same, -1e4)
-    forward = torch.logsumexp(torch.cat([across, within_a], dim=1), dim=1)
-    backward = torch.logsumexp(torch.cat([across.T, within_b], dim=1), dim=1)
-    hit = across.diagonal()
-    return 0.5 * ((forward - hit).mean() + (backward - hit).mean())
+) -> tuple[float, torch.Tensor, torch.Tensor]:
+    """The loss of one batch, its texts' sums of token vectors (2b, d), and the loss's gradient with respect to them.
+
+    Two members with the same text on a side are never each other's negatives. A pair whose English text the
+    teacher has read is also drawn to the teacher's vector, by ``schedule.teaching`` times one minus the cosine.
+    """
+    n = len(members)
+    ids, offsets = zip(*(gather(side, members) for side in (pairs.source, pairs.target)), strict=True)
+    pooled = functional.embedding_bag(
+        torch.cat(ids), weights, torch.cat([offsets[0], offsets[1] + len(ids[0])]), mode="mean"
+    )
+    lengths = pooled.detach().norm(dim=1, keepdim=True).clamp_min(1e-9)
+    unit = pooled.detach() / lengths
+    same = [repeated(side.keys[members]) for side in (pairs.source, pairs.target)]
+    precision = torch.bfloat16 if schedule.half else torch.float32
+    loss, *gradients = ranking_loss(unit[:n], unit[n:], schedule.scale, same, precision)
+    gradient = torch.cat(gradients)
+    known = np.flatnonzero(pairs.lesson[members] >= 0)
+    if schedule.teaching and len(known):
+        lesson = torch.from_numpy(pairs.teacher[pairs.lesson[members[known]]].astype(np.float32))
+        for side in (0, n):
+            gradient[torch.from_numpy(known) + side] -= schedule.teaching / n * lesson
+    # Through the division by the length: the part along the vector falls away.
+    return loss, pooled, (gradient - (gradient * unit).sum(1, keepdim=True) * unit) / lengths
 
 
 def _steps(pairs: TrainingPairs, schedule: Schedule) -> Iterator[tuple[int, NDArray[np.int64]]]:
@@ -102,18 +96,27 @@ def _steps(pairs: TrainingPairs, schedule: Schedule) -> Iterator[tuple[int, NDAr
             yield epoch, members
 
 
-def train(pairs: TrainingPairs, n_pieces: int, schedule: Schedule, checkpoint: Path) -> NDArray[np.float32]:
+def train(
+    pairs: TrainingPairs,
+    n_pieces: int,
+    schedule: Schedule,
+    checkpoint: Path,
+    start: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
     """Token vectors of shape (n_pieces, schedule.dimensions), float32.
 
     Every 500 steps the state goes to `checkpoint`; a run finding one there goes on from it, step for
-    step as if it had not been stopped, provided the schedule is the same.
+    step as if it had not been stopped, provided the schedule is the same. `start` (n_pieces, schedule.dimensions) are
+    vectors to go on from instead of random ones.
     """
     torch.manual_seed(schedule.seed)
     weights = torch.nn.Parameter(torch.randn(n_pieces, schedule.dimensions) * 0.05)
+    if start is not None:
+        weights.data.copy_(torch.from_numpy(start))
     average = torch.zeros_like(weights)
     n_averaged = 0
     done = 0
-    optimiser = torch.optim.Adam([weights], lr=schedule.rate, betas=(0.9, 0.99), eps=1e-10)
+    optimiser = torch.optim.Adam([weights], lr=schedule.rate, betas=(0.9, 0.99), eps=1e-10, fused=True)
     total = sum(len(epoch_batches(pairs, schedule, epoch)) for epoch in range(schedule.epochs))
     warmup = max(1, int(schedule.warmup * total))
     if checkpoint.exists():
@@ -131,14 +134,14 @@ def train(pairs: TrainingPairs, n_pieces: int, schedule: Schedule, checkpoint: P
         rate = schedule.rate * min((step + 1) / warmup, (total - step) / (total - warmup + 1))
         for group in optimiser.param_groups:
             group["lr"] = rate
-        loss = batch_loss(weights, pairs, members, schedule)
+        loss, pooled, gradient = batch_loss(weights, pairs, members, schedule)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        pooled.backward(gradient)  # type: ignore[no-untyped-call]
         optimiser.step()
         if step >= schedule.average_from * total and step % 5 == 0:
             n_averaged += 1
             average += (weights.data - average) / n_averaged
-        running = 0.98 * running + 0.02 * loss.item() if step > first else loss.item()
+        running = 0.98 * running + 0.02 * loss if step > first else loss
         if step % 50 == 0:
             pace = (time.monotonic() - started) / (step - first + 1)
             log(

@@ -44,6 +44,7 @@ def when(stamp: str | None) -> str:
     return (stamp or "")[:16].replace("T", " ")
 
 
+templates.env.policies["json.dumps_kwargs"] = {"sort_keys": False}
 templates.env.globals.update(
     languages=LANGUAGES, language_names=LANGUAGE_NAMES, headline=headline, say=say, when=when, themes=THEMES
 )

@@ -1,0 +1,203 @@
+"""Items and vectors → descriptions: all that comparing two items needs, worked out once an item and kept.
+
+What is kept of the text is small: its heaviest words, the values of its numbers, its names, the hashes
+of its word sequences, and the keys under which its copies and excerpts are found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+from align.records import Item, ItemVectors, Vectors
+from align.values import numbers
+from align.vectors import full_text
+
+KEYWORDS = 32
+"""How many of a text's pieces, the heaviest first, stand for its words."""
+BANDS, BAND_ROWS = 21, 3
+"""Min-wise hashes in 21 bands of 3: texts with Jaccard similarity 0.44, an edit in every seventh word, share a band with chance 0.84, those with 0.6 with 0.99."""
+KEY_SENTENCE = 40
+"""Least characters of a sentence that proposes an excerpt by standing in both texts; East Asian ones count twice."""
+
+_SPACED = re.compile(r"[^\W_]+(?:[.,'’\-][^\W_]+)*")
+_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]")
+_NAME = re.compile(r"(?<![.!?»“”\"„'’:]\s)(?<!^)(?<![\w])[A-ZÀ-Ý][\wÀ-ÿ]{2,}(?:[-'’][\wÀ-ÿ]+)*")
+
+
+class TokenReader(Protocol):
+    """What gives the pieces of texts and their vectors: a ``StaticEncoder``."""
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The piece ids of each text."""
+        ...
+
+    def rows(self, ids: Sequence[int]) -> Vectors:
+        """(len(ids), d) piece vectors, not normalised."""
+        ...
+
+    def unit_rows(self, ids: NDArray[np.int32]) -> Vectors:
+        """(len(ids), d) piece vectors of unit length."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Traits:
+    """What is kept of an item's text.
+
+    `keywords` (k,) are piece ids, `weights` (k,) their shares, summing to 1; `shingles` hashes of word
+    trigrams (of five signs in a row where words are not spaced), sorted; `keys` what a copy or an
+    excerpt shares with it, the body's digest first; `length` the body's characters.
+    """
+
+    keywords: NDArray[np.int32]
+    weights: Vectors
+    numbers: tuple[float, ...]
+    names: tuple[str, ...]
+    shingles: NDArray[np.uint32]
+    keys: NDArray[np.uint64]
+    length: int
+
+    @property
+    def digest(self) -> int:
+        """Of the body's letters, digits and signs, NFKC, case-folded, white space unified: copies have the same."""
+        return int(self.keys[0])
+
+    def pack(self) -> bytes:
+        """For the store."""
+        return bytes(
+            msgpack.packb(
+                (
+                    self.keywords.tobytes(),
+                    self.weights.tobytes(),
+                    self.numbers,
+                    self.names,
+                    self.shingles.tobytes(),
+                    self.keys.tobytes(),
+                    self.length,
+                )
+            )
+        )
+
+    @classmethod
+    def unpack(cls, blob: bytes) -> Traits:
+        """From the store."""
+        keywords, weights, values, names, shingles, keys, length = msgpack.unpackb(blob)
+        return cls(
+            np.frombuffer(keywords, np.int32),
+            np.frombuffer(weights, np.float32),
+            tuple(values),
+            tuple(names),
+            np.frombuffer(shingles, np.uint32),
+            np.frombuffer(keys, np.uint64),
+            length,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """An item ready to be compared: its id, language, vectors and traits."""
+
+    id: str
+    lang: str
+    vectors: ItemVectors
+    traits: Traits
+
+    @cached_property
+    def shingles(self) -> frozenset[int]:
+        return frozenset(self.traits.shingles.tolist())
+
+    @cached_property
+    def numbers(self) -> frozenset[float]:
+        return frozenset(self.traits.numbers)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        return frozenset(self.traits.names)
+
+    @cached_property
+    def sentence_weights(self) -> Vectors:
+        """(n,) the sentences' shares of the text, by the square root of their lengths; a title counts as a sentence."""
+        lengths = np.sqrt([max(end - start, 1) for start, end in self.vectors.sentence_spans]).astype(np.float32)
+        return np.asarray(lengths / lengths.sum(), dtype=np.float32)
+
+
+def comparable(text: str) -> str:
+    """`text` in NFKC, case-folded, white space unified."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def shingle_texts(text: str) -> list[str]:
+    """The word trigrams of a comparable text, or its runs of five signs where words are not spaced."""
+    if len(_WIDE.findall(text)) > 0.3 * len(text):
+        signs = "".join(character for character in text if character.isalnum())
+        return [signs[start : start + 5] for start in range(max(1, len(signs) - 4))]
+    words = _SPACED.findall(text)
+    return [" ".join(words[start : start + 3]) for start in range(max(1, len(words) - 2))]
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Capitalised words inside sentences, lower-cased, sorted: names, in scripts that have capitals."""
+    return tuple(sorted({found.lower().removesuffix("'s").removesuffix("’s") for found in _NAME.findall(text)}))
+
+
+def _key(kind: str, text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{kind} {text}".encode(), digest_size=8).digest(), "little")
+
+
+def _keys(item: Item, sentences: Sequence[str], shingles: Sequence[str]) -> NDArray[np.uint64]:
+    """Body digest, bands of min-wise hashes (Broder 1997), and long sentences; languages never share a key of the last two."""
+    from rensa import RMinHash
+
+    sketch = RMinHash(num_perm=BANDS * BAND_ROWS, seed=17)
+    sketch.update(list(shingles))
+    hashes = sketch.digest()
+    bands = [f"{band} {hashes[band * BAND_ROWS : (band + 1) * BAND_ROWS]}" for band in range(BANDS)]
+    long = {
+        comparable(sentence) for sentence in sentences if len(sentence) + len(_WIDE.findall(sentence)) >= KEY_SENTENCE
+    }
+    found = [_key("body", comparable(item.text)), *(_key(f"band {item.lang}", band) for band in bands)]
+    return np.array(found + sorted(_key(f"sentence {item.lang}", sentence) for sentence in long), dtype=np.uint64)
+
+
+def traits_of(items: Sequence[Item], vectors: Sequence[ItemVectors], tokens: TokenReader) -> list[Traits]:
+    """The traits of `items`; a piece weighs the length that training gave its vector times the root of its count."""
+    texts = [full_text(item) for item in items]
+    found = []
+    for item, own, text, ids in zip(items, vectors, texts, tokens.token_ids(texts), strict=True):
+        pieces, counts = np.unique(np.asarray(ids, dtype=np.int32), return_counts=True)
+        weights = np.linalg.norm(tokens.rows(pieces.tolist()), axis=1) * np.sqrt(counts)
+        heaviest = np.lexsort((pieces, -weights))[:KEYWORDS]
+        shares = weights[heaviest] / max(float(weights[heaviest].sum()), 1e-12)
+        shingles = shingle_texts(comparable(text))
+        sentences = [text[start:end] for start, end in own.sentence_spans]
+        found.append(
+            Traits(
+                pieces[heaviest],
+                shares.astype(np.float32),
+                tuple(sorted(numbers(text, item.lang))),
+                names_in(text),
+                np.unique(np.array([zlib.crc32(shingle.encode()) for shingle in shingles], dtype=np.uint32)),
+                _keys(item, sentences, shingles),
+                len(item.text),
+            )
+        )
+    return found
+
+
+def describe(items: Sequence[Item], vectors: Sequence[ItemVectors], tokens: TokenReader) -> list[Described]:
+    """`items` with their vectors and traits, ready to be compared."""
+    return [
+        Described(item.id, item.lang, own, traits)
+        for item, own, traits in zip(items, vectors, traits_of(items, vectors, tokens), strict=True)
+    ]

@@ -1,0 +1,113 @@
+"""Decisions, the feed of changes and webhooks, with a real receiver on loopback."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx2 as httpx
+from serving import ingest, problem, served
+from standardwebhooks import Webhook
+
+
+@contextmanager
+def receiver(statuses: list[int]) -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
+    """An address that takes deliveries; it answers with `statuses` in turn, then with 204."""
+    taken: list[tuple[dict[str, str], bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            taken.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(statuses.pop(0) if statuses else 204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/hook", taken
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def changes_in(taken: list[tuple[dict[str, str], bytes]]) -> list[int]:
+    """The numbers of the changes delivered, in order."""
+    return [change["number"] for _, body in taken for change in json.loads(body)["data"]["changes"]]
+
+
+def wait_for(taken: list[tuple[dict[str, str], bytes]], n: int) -> None:
+    """Wait until `n` deliveries have come."""
+    until = time.monotonic() + 60
+    while len(taken) < n and time.monotonic() < until:
+        time.sleep(0.05)
+    assert len(taken) >= n
+
+
+def test_decisions_and_the_feed(tmp_path: Path) -> None:
+    """A decision is applied at once, shows in the feed after the number last seen, conflicts are named, and undo takes it back."""
+    with (
+        served(ingest(tmp_path, "seeds/port-strike.jsonl", "seeds/chip-plant.jsonl")) as running,
+        httpx.Client(base_url=running.url, timeout=60) as client,
+    ):
+        feed = client.get("/v1/changes", params={"limit": 3}).json()
+        seen = [change["number"] for change in feed["items"]]
+        while feed["next"]:
+            feed = client.get("/v1/changes", params={"limit": 3, "cursor": feed["next"]}).json()
+            seen += [change["number"] for change in feed["items"]]
+        assert seen == sorted(set(seen))
+        assert client.get("/v1/changes", params={"after": feed["after"]}).json()["items"] == []
+        pair = ["port-strike-03.en", "port-strike-03.de"]
+        made = client.post("/v1/decisions", json={"kind": "not_same_story", "items": pair, "by": "desk"})
+        assert made.status_code == 201
+        documents = {variant["document"] for variant in client.get(f"/v1/items/{pair[0]}/variants").json()["variants"]}
+        assert pair[1] not in documents
+        news = client.get("/v1/changes", params={"after": feed["after"]}).json()["items"]
+        assert {change["why"] for change in news} == {f"decision {made.json()['id']}"}
+        conflict = problem(client.post("/v1/decisions", json={"kind": "same_story", "items": pair, "by": "desk"}), 409)
+        assert [found["id"] for found in conflict["conflicts"]] == [made.json()["id"]]
+        assert client.delete(f"/v1/decisions/{made.json()['id']}").json()["undone_by"]
+        documents = {variant["document"] for variant in client.get(f"/v1/items/{pair[0]}/variants").json()["variants"]}
+        assert pair[1] in documents
+        problem(client.post("/v1/decisions", json={"kind": "same_story", "items": ["none", pair[0]]}), 404)
+        assert client.get("/v1/queue").json()["items"]
+
+
+def test_webhooks_are_signed_retried_and_survive_a_restart(tmp_path: Path) -> None:
+    """Changes come signed and in order; a failed delivery is sent again as it was, also by the next process; none is lost."""
+    index = ingest(tmp_path, "seeds/port-strike.jsonl", "seeds/chip-plant.jsonl")
+    with receiver([500, 503]) as (url, taken):
+        with served(index) as running:
+            made = httpx.post(f"{running.url}/v1/webhooks", json={"url": url, "after": 0}).json()
+            wait_for(taken, 1)
+            running.process.kill()
+            running.process.wait()
+        with served(index, "--workers", "2") as running:
+            wait_for(taken, 3)
+            httpx.post(
+                f"{running.url}/v1/items", json={"id": "w", "text": "Die Oper in Palermo öffnet wieder."}, timeout=60
+            )
+            wait_for(taken, 4)
+            until = time.monotonic() + 20
+            while time.monotonic() < until:
+                [hook] = httpx.get(f"{running.url}/v1/webhooks").json()["items"]
+                feed = httpx.get(f"{running.url}/v1/changes?limit=500").json()
+                if hook["after"] == feed["after"]:
+                    break
+                time.sleep(0.1)
+            assert (hook["after"], hook["reason"], hook["secret"]) == (feed["after"], None, None)
+            for headers, body in taken:
+                Webhook(made["secret"]).verify(body, headers)
+            assert taken[0][1].split(b'"data"')[1] == taken[1][1].split(b'"data"')[1]
+            assert taken[0][0]["webhook-id"] == taken[1][0]["webhook-id"]
+            assert changes_in(taken[2:]) == [change["number"] for change in feed["items"]]
+            problem(httpx.post(f"{running.url}/v1/webhooks", json={"url": "file:///etc/passwd"}), 422)
+            assert httpx.delete(f"{running.url}/v1/webhooks/{made['id']}").status_code == 204
