@@ -110,11 +110,11 @@ class Relating:
             self._noted.pop(number, None)
             self._described.pop(number, None)
             for shelf in index.shelves:
-                numbers = [other for other in shelf.all_numbers().tolist() if other in self.near]
-                if numbers:
-                    least = np.full(len(shelf), 2.0, dtype=np.float32)
-                    known = np.isin(shelf.all_numbers(), numbers)
-                    least[known] = self.near.reach(numbers, slot_of(lang))
+                numbers = shelf.all_numbers()
+                known = np.array([other in self.near for other in numbers.tolist()], dtype=bool)
+                if known.any():
+                    least = np.full(len(numbers), 2.0, dtype=np.float32)
+                    least[known] = self.near.reach(numbers[known], slot_of(lang))
                     again |= set(shelf.reaching(view[None, : index.dimension], least)[1].tolist())
         self.rows.forget_left()
         items = self.store.items_by_number(sorted(again & set(self.near.numbers())))
