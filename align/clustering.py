@@ -3,7 +3,9 @@
 Connected components would chain: one item that resembles two stories would make them one. Here
 two groups merge only while some relation joins them and the mean score over *all* pairs across
 them, a missing relation counting as 0, is at least `link`: a bridge item cannot join two stories
-whose other members do not know each other (average-link agglomeration, Sokal & Michener 1958). A weak
+whose other members do not know each other (average-link agglomeration, Sokal & Michener 1958). Nor do two
+groups merge whose relations all hang on a single item of a group of several: it is a bridge, a cut
+vertex of the graph of relations, and the others were compared and found to be nothing to that story. A weak
 relation is set aside where it is contested: an item that resembles two stories about equally tells
 neither. Copies count as one item, so that 300
 copies of one text do not outvote the rest; and an excerpt counts as part of the item that
@@ -198,7 +200,10 @@ def _strongest_first(found: Relation) -> tuple[float, str, str]:
 
 
 class _Groups:
-    """Groups of units, the sums of the scores between them, and which of them a joining relation links."""
+    """Groups of units, the sums of the scores between them, and which of them a joining relation links.
+
+    `touching[g][h]` are the units of group g that have a relation, of whatever kind, with one of group h.
+    """
 
     def __init__(self, units: _Units, bonds: _Bonds, relations: Iterable[Relation]) -> None:
         self.bonds = bonds
@@ -206,9 +211,11 @@ class _Groups:
         # totals[g][h]: sum of the scores between groups g and h, at first the best relation of two units
         self.totals: dict[str, dict[str, float]] = defaultdict(dict)
         self.linked: dict[str, set[str]] = defaultdict(set)
+        self.touching: dict[str, dict[str, set[str]]] = defaultdict(dict)
         for found in relations:
             left, right = units.find(found.a), units.find(found.b)
             if left != right:
+                self.touching[left][right], self.touching[right][left] = {left}, {right}
                 if found.score >= self.totals[left].get(right, 0.0):
                     self.totals[left][right] = self.totals[right][left] = found.score
                 if found.kind.joins:
@@ -229,7 +236,7 @@ class _Groups:
             # An entry is outdated where one side is no more or has grown since.
             if left not in self.size or right not in self.size or self._mean(left, right) != -negative:
                 continue
-            if not self.bonds.permit(left, right):
+            if not self.bonds.permit(left, right) or self._is_bridged(left, right):
                 continue
             self.bonds.merge(left, right)
             self._merge(left, right)
@@ -240,12 +247,23 @@ class _Groups:
     def _mean(self, left: str, right: str) -> float:
         return self.totals[left][right] / (self.size[left] * self.size[right])
 
+    def _is_bridged(self, left: str, right: str) -> bool:
+        """Whether all that speaks for two groups hangs on one unit of a group of several."""
+        return any(
+            self.size[one] > 1 and len(self.touching[one][other]) < 2 for one, other in ((left, right), (right, left))
+        )
+
     def _merge(self, keep: str, gone: str) -> None:
         self.size[keep] += self.size.pop(gone)
         for other, total in self.totals.pop(gone).items():
             del self.totals[other][gone]
             if other != keep:
                 self.totals[keep][other] = self.totals[other][keep] = self.totals[keep].get(other, 0.0) + total
+        for other, units in self.touching.pop(gone).items():
+            theirs = self.touching[other].pop(gone)
+            if other != keep:
+                self.touching[keep][other] = self.touching[keep].get(other, set()) | units
+                self.touching[other][keep] = self.touching[other].get(keep, set()) | theirs
         for other in self.linked.pop(gone):
             self.linked[other].discard(gone)
             if other != keep:

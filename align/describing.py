@@ -19,6 +19,8 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
+from align.moments import DAY, timestamp
+from align.names import names_in
 from align.records import Item, ItemVectors, Vectors
 from align.values import numbers
 from align.vectors import full_text
@@ -32,7 +34,6 @@ KEY_SENTENCE = 40
 
 _SPACED = re.compile(r"[^\W_]+(?:[.,'’\-][^\W_]+)*")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]")
-_NAME = re.compile(r"(?<![.!?»“”\"„'’:]\s)(?<!^)(?<![\w])[A-ZÀ-Ý][\wÀ-ÿ]{2,}(?:[-'’][\wÀ-ÿ]+)*")
 
 
 class TokenReader(Protocol):
@@ -56,7 +57,7 @@ class Traits:
     """What is kept of an item's text.
 
     `keywords` (k,) are piece ids, `weights` (k,) their shares, summing to 1; `shingles` hashes of word
-    trigrams (of five signs in a row where words are not spaced), sorted; `keys` what a copy or an
+    trigrams (of five signs in a row where words are not spaced), sorted; `names` the keys of names by their sound; `keys` what a copy or an
     excerpt shares with it, the body's digest first; `length` the body's characters.
     """
 
@@ -106,12 +107,18 @@ class Traits:
 
 @dataclass(frozen=True, eq=False)
 class Described:
-    """An item ready to be compared: its id, language, vectors and traits."""
+    """An item ready to be compared: its id, language, moment of publication (ISO 8601), vectors and traits."""
 
     id: str
     lang: str
+    published: str | None
     vectors: ItemVectors
     traits: Traits
+
+    @cached_property
+    def day(self) -> float | None:
+        """Days since 1970 at which it was published."""
+        return None if self.published is None else timestamp(self.published) / DAY
 
     @cached_property
     def shingles(self) -> frozenset[int]:
@@ -144,11 +151,6 @@ def shingle_texts(text: str) -> list[str]:
         return [signs[start : start + 5] for start in range(max(1, len(signs) - 4))]
     words = _SPACED.findall(text)
     return [" ".join(words[start : start + 3]) for start in range(max(1, len(words) - 2))]
-
-
-def names_in(text: str) -> tuple[str, ...]:
-    """Capitalised words inside sentences, lower-cased, sorted: names, in scripts that have capitals."""
-    return tuple(sorted({found.lower().removesuffix("'s").removesuffix("’s") for found in _NAME.findall(text)}))
 
 
 def _key(kind: str, text: str) -> int:
@@ -186,7 +188,7 @@ def traits_of(items: Sequence[Item], vectors: Sequence[ItemVectors], tokens: Tok
                 pieces[heaviest],
                 shares.astype(np.float32),
                 tuple(sorted(numbers(text, item.lang))),
-                names_in(text),
+                tuple(sorted(names_in(text, item.lang))),
                 np.unique(np.array([zlib.crc32(shingle.encode()) for shingle in shingles], dtype=np.uint32)),
                 _keys(item, sentences, shingles),
                 len(item.text),
@@ -198,6 +200,6 @@ def traits_of(items: Sequence[Item], vectors: Sequence[ItemVectors], tokens: Tok
 def describe(items: Sequence[Item], vectors: Sequence[ItemVectors], tokens: TokenReader) -> list[Described]:
     """`items` with their vectors and traits, ready to be compared."""
     return [
-        Described(item.id, item.lang, own, traits)
+        Described(item.id, item.lang, item.published, own, traits)
         for item, own, traits in zip(items, vectors, traits_of(items, vectors, tokens), strict=True)
     ]

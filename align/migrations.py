@@ -161,4 +161,12 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE neighbour_left (item_number INTEGER NOT NULL, lang TEXT NOT NULL, views BLOB NOT NULL) STRICT;
     UPDATE item SET related = 0;
     """,
+    # 6: names by their sound and the time between two items count: all is compared anew
+    """
+    DELETE FROM comparison;
+    DELETE FROM traits;
+    DELETE FROM neighbourhood;
+    DELETE FROM neighbour_left;
+    UPDATE item SET related = 0;
+    """,
 )

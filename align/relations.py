@@ -32,6 +32,10 @@ EXCERPT_SHINGLES = 12
 """Fewest shingles a text must have to be called an excerpt: less is a phrase."""
 OVERLAP_SIMILARITY = 0.8
 """Least similarity of some two sentences of texts whose shingles are compared: copies and excerpts have sentences all but equal."""
+UNDATED = 1.0
+"""Days that two items are taken to be apart where the date of one is not known: what speaks neither for one story nor against it."""
+MOST_APART = 15.0
+"""More days than this say no more than this many."""
 JOINS = 0.35
 """Least probability that makes a relation join, inclusive."""
 TRANSLATED = 0.62
@@ -73,6 +77,12 @@ def number_weight(found: Iterable[float]) -> float:
     )
 
 
+def time_apart(left: float | None, right: float | None) -> float:
+    """log2(1 + days) between two moments in days, in [0, 4]."""
+    days = UNDATED if left is None or right is None else min(abs(left - right), MOST_APART)
+    return math.log2(1.0 + days)
+
+
 def _coverage(
     own: Vectors, own_weights: Vectors, others: Vectors, weights: Vectors, starts: NDArray[np.int64]
 ) -> tuple[Vectors, Vectors, Vectors]:
@@ -98,7 +108,8 @@ def features(left: Described, others: Sequence[Described], tokens: TokenReader) 
     counterpart in the other, the mean of their best cosines by sentence length. `best`: the best cosine of
     two sentences. `short_words`, `long_words`: the same coverage for the heaviest words. `numbers_agree`:
     the weight of the numbers both have over that of the text that has fewer, plus one; `numbers_shared`:
-    their weight through log1p. `names_agree`, `names_shared`: the same for names in scripts with capitals.
+    their weight through log1p. `names_agree`, `names_shared`: the same for names, by their sound (``align.names``).
+    `time_apart`: log2(1 + days) between their publication.
     """
     views = np.stack([other.vectors.views for other in others])  # (c, 2, d)
     own = left.vectors.views
@@ -136,6 +147,7 @@ def features(left: Described, others: Sequence[Described], tokens: TokenReader) 
             math.log1p(shared),
             names / (min(len(left.names), len(other.names)) + 1.0),
             math.log1p(names),
+            time_apart(left.day, other.day),
         )
     return table.round(4)
 

@@ -435,10 +435,12 @@ class Store:
             found[place] = np.frombuffer(row[0], dtype="<f4", count=dimension)
         return found
 
-    def heads(self, numbers: Iterable[int]) -> dict[int, tuple[str, str]]:
-        """The ids and languages of items."""
+    def heads(self, numbers: Iterable[int]) -> dict[int, tuple[str, str, str | None]]:
+        """The ids, languages and moments of publication of items."""
         return {
-            number: self._connection().execute("SELECT id, lang FROM item WHERE number = ?", (number,)).fetchone()
+            number: self._connection()
+            .execute("SELECT id, lang, published FROM item WHERE number = ?", (number,))
+            .fetchone()
             for number in numbers
         }
 

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from align.moments import timestamp
 from align.records import Item, Kind, Relation
 from align.store import Store
-from align.thresholds import timestamp
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
 
 from align.errors import InputError
+from align.moments import DAY, timestamp
 from align.records import Kind, Relation
 from align.relations import JOINS
-
-DAY = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Thresholds:
     never diminished.
     """
 
-    link: float = field(default=0.35, metadata={"about": "least mean score across two groups that merges them"})
+    link: float = field(default=0.3, metadata={"about": "least mean score across two groups that merges them"})
     joins: float = field(default=JOINS, metadata={"about": "least score of a relation that brings items together"})
     sure: float = field(default=0.8, metadata={"about": "a relation with this score, or above, is not contested"})
     margin: float = field(
@@ -110,9 +108,3 @@ def judged(
         left, right = seconds.get(found.a), seconds.get(found.b)
         days = 0.0 if left is None or right is None else abs(left - right) / DAY
         yield thresholds.judge(found, days)
-
-
-def timestamp(stamp: str) -> float:
-    """Seconds since 1970 of an ISO 8601 date or time; one without a zone is in UTC."""
-    moment = datetime.fromisoformat(stamp)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -29,6 +29,7 @@ FEATURES = (
     "numbers_shared",
     "names_agree",
     "names_shared",
+    "time_apart",
 )
 MARGINS = ("own", "lang_margin_least", "lang_margin_most", "margin_least", "margin_most")
 GROUPS = ("within", "latin", "japanese")

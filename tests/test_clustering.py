@@ -32,6 +32,22 @@ def test_a_bridge_does_not_join_two_stories() -> None:
     assert {frozenset("abc"), frozenset("xyz")} <= {frozenset(group) - {"m"} for group in found}
 
 
+def test_a_bridge_between_single_items_joins_two_of_them_at_most() -> None:
+    """Of three items of which the first and the last were found to be nothing to each other, not all are one story; where they are a little to each other, they are."""
+    for score in (0.9, 0.95, 0.99, 1.0):
+        chain = [relation("a", "b", score), relation("b", "c", score)]
+        assert max(map(len, cluster_items(["a", "b", "c"], chain))) <= 2
+        assert cluster_items(["a", "b", "c"], [*chain, relation("a", "c", 0.1, Kind.RELATED)]) == [("a", "b", "c")]
+
+
+def test_a_bridge_stands_with_one_of_the_groups_it_touches() -> None:
+    """An item with relations to all of another group, which its own group knows nothing of, does not bring the groups together."""
+    group = [relation("m", "n", 0.95)]
+    others = [relation(a, b, 0.95) for a, b in ("xy", "xz", "yz")]
+    found = cluster_items([*"mnxyz"], [*group, *others, *(relation("m", other, 0.94) for other in "xyz")])
+    assert ("m", "n", "x", "y", "z") not in found
+
+
 def test_a_relation_that_does_not_join_joins_nothing() -> None:
     """Related is not the same story, however high its score."""
     assert cluster_items(["a", "b"], [relation("a", "b", 0.99, Kind.RELATED)]) == [("a",), ("b",)]

@@ -6,6 +6,10 @@ consecutive sentences of the parallel news and encyclopedic corpora, where a win
 are one story and the windows nearest to it in meaning are others. The windows have no cast of rivals:
 they inform the first opinion alone. What is said of held-out topics comes from models that saw neither
 the topic's first opinions nor its margins.
+
+The stories are dated as an archive dates them, versions within hours and other stories days away. So that time
+does not become the whole of the evidence, each pair counts in three ways: as dated, without dates, and with
+all stories of a topic crowded into two days.
 """
 
 from __future__ import annotations
@@ -32,7 +36,7 @@ from align.measures import b_cubed
 from align.neighbourhoods import FLOOR
 from align.reading import read
 from align.records import Document, Item, ItemVectors, Rejection
-from align.relations import JOINS, Comparison, compare, margins, settle
+from align.relations import Comparison, compare, margins, settle, time_apart
 from align.segmenting import segment, segment_texts
 from align.vectors import vectorise
 from align.verifier import FEATURES, GROUPS, MARGINS, Verifier, group_of
@@ -47,7 +51,10 @@ WINDOW_CORPORA = (
     "opennmt_wmt_sample.en-de",
 )
 WINDOWS_EACH = 250
-THINNED = 12
+THINNED = 4
+DATED = ("as written", "undated", "crowded")
+"""How the stories are dated when pairs are fitted and judged."""
+CROWD_DAYS = 2.0
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -120,6 +127,30 @@ def story_pairs(described: list[Described], encoder: StaticEncoder) -> Labelled:
     )
 
 
+def dated(stories: Labelled, described: list[Described], way: str, seed: int) -> Labelled:
+    """The pairs as they would be were the items dated in another `way`, one of ``DATED``."""
+    chance = random.Random(seed)
+    day = {entry.id: entry.day for entry in described}
+    if way == "undated":
+        day = dict.fromkeys(day)
+    elif way == "crowded":
+        first: dict[str, float] = {}
+        for item_id, moment in day.items():
+            first[story_of(item_id)] = min(first.get(story_of(item_id), np.inf), np.inf if moment is None else moment)
+        moved = {story: chance.uniform(0.0, CROWD_DAYS) for story in sorted(first)}
+        day = {
+            item_id: None if moment is None else moment - first[story_of(item_id)] + moved[story_of(item_id)]
+            for item_id, moment in day.items()
+        }
+    place = FEATURES.index("time_apart")
+
+    def redated(pair: Comparison) -> Comparison:
+        apart = round(time_apart(day[pair.a], day[pair.b]), 4)
+        return replace(pair, features=(*pair.features[:place], apart, *pair.features[place + 1 :]))
+
+    return replace(stories, comparisons=[redated(pair) for pair in stories.comparisons])
+
+
 def _from_document(document: Document) -> Item:
     ((title, text),) = segment_texts(document, segment(document))
     lang, _ = identify_language(f"{title}\n{text}")
@@ -189,12 +220,17 @@ def fit(table: Floats, same: Bools, weight: Floats, strength: float) -> Floats:
     return np.concatenate([[model.intercept_[0] - (scaled * mean).sum()], scaled]).round(5)
 
 
-def fit_first(stories: Labelled, windows: Labelled, keep: Bools, window_weight: float, strength: float) -> Verifier:
-    """The first opinion's weights from the story pairs that `keep` marks, and all windows."""
-    table = np.concatenate([stories.table[keep], windows.table])
-    same = np.concatenate([stories.same[keep], windows.same])
-    weight = np.concatenate([np.ones(int(keep.sum())), np.full(len(windows.same), window_weight)])
-    langs = [pair for pair, kept in zip(stories.langs, keep, strict=True) if kept] + windows.langs
+def fit_first(
+    stories: Sequence[Labelled], windows: Labelled, keep: Bools, window_weight: float, strength: float
+) -> Verifier:
+    """The first opinion's weights from the story pairs that `keep` marks, in every way of dating them, and all windows."""
+    table = np.concatenate([*(way.table[keep] for way in stories), windows.table])
+    same = np.concatenate([*(way.same[keep] for way in stories), windows.same])
+    weight = np.concatenate(
+        [np.full(len(stories) * int(keep.sum()), 1.0 / len(stories)), np.full(len(windows.same), window_weight)]
+    )
+    kept_langs = [pair for pair, kept in zip(stories[0].langs, keep, strict=True) if kept]
+    langs = kept_langs * len(stories) + windows.langs
     groups = np.array([group_of(pair) for pair in langs])
     first = {
         group: fit(table[groups == group], same[groups == group], weight[groups == group], strength) for group in GROUPS
@@ -254,7 +290,9 @@ def main() -> None:
         prog="python -m training.verifier", description="Fit the verifier that decides relations."
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data/parallel"))
-    parser.add_argument("--stories", type=Path, nargs="+", default=[Path("training/stories")])
+    parser.add_argument(
+        "--stories", type=Path, nargs="+", default=[Path("training/stories"), Path("training/development_stories")]
+    )
     parser.add_argument("--judge", type=Path, nargs="*", default=[], help="folders of stories to report B-cubed on")
     parser.add_argument("--model", default=None, help="model whose evidence is fitted")
     parser.add_argument("--strength", type=float, default=0.3, help="inverse of the L2 penalty")
@@ -267,50 +305,58 @@ def main() -> None:
         raise SystemExit(f"{options.model}: the verifier's word evidence needs a static model")
     described = described_stories(options.stories, encoder)
     stories = story_pairs(described, encoder)
+    ways = [dated(stories, described, way, options.seed) for way in DATED]
     windows = window_pairs(options.data, encoder, options.seed)
     log(f"{len(stories.same)} story pairs, {stories.same.sum()} of one story; {len(windows.same)} window pairs")
-    topics = np.array(stories.topics)
-    unseen: list[Comparison] = list(stories.comparisons)
-    for topic in sorted(set(topics)):
-        chosen = topics == topic
-        first = fit_first(stories, windows, ~chosen, options.window_weight, options.strength)
-        opinions = with_opinion(stories, first)
-        for number in np.flatnonzero(chosen):
-            unseen[number] = opinions[number]
-    table, same, of_topic = thinned_margins(unseen, stories, options.seed)
-    settled = np.zeros(len(same))
-    figures: dict[str, Any] = {}
-    for topic in sorted(set(topics)):
-        chosen = of_topic == topic
-        weights = fit(table[~chosen], same[~chosen], np.ones(int((~chosen).sum())), options.strength)
-        settled[chosen] = weights[0] + table[chosen] @ weights[1:]
+
+    def fitted_without(topic: str | None) -> tuple[Verifier, list[list[Comparison]]]:
+        keep = np.array([other != topic for other in stories.topics])
+        first = fit_first(ways, windows, keep, options.window_weight, options.strength)
+        return first, [with_opinion(way, first) for way in ways]
+
+    topics = sorted(set(stories.topics))
+    unseen = [list(way.comparisons) for way in ways]
+    for topic in topics:
+        _, opinions = fitted_without(topic)
+        for way, found in zip(unseen, opinions, strict=True):
+            way[:] = [new if of == topic else old for new, old, of in zip(found, way, stories.topics, strict=True)]
+    tables = [thinned_margins(way, stories, options.seed + number) for number, way in enumerate(unseen)]
+    table, same, of_topic = (np.concatenate(parts) for parts in zip(*tables, strict=True))
+
+    def settled_without(topic: str | None) -> Verifier:
+        keep = of_topic != topic if topic else np.ones(len(same), dtype=bool)
+        return Verifier(BLANK.first_weights, fit(table[keep], same[keep], np.ones(int(keep.sum())), options.strength))
+
+    held_out: dict[str, dict[str, dict[str, float]]] = {way: {} for way in DATED}
+    for topic in topics:
+        verifier = settled_without(topic)
         here = [entry for entry in described if topic_of(entry.id) == topic]
-        ids = {entry.id for entry in here}
-        inside = [pair for pair in unseen if pair.a in ids and pair.b in ids]
-        figures[topic] = judge(here, inside, Verifier(BLANK.first_weights, weights))
-        log(f"held-out topic {topic}: {len(here)} items, B-cubed {figures[topic]}")
-    predicted = settled >= np.log(JOINS / (1 - JOINS))
-    hits = int((predicted & same).sum())
-    figures = {
-        "pairs": {"precision": round(hits / int(predicted.sum()), 4), "recall": round(hits / int(same.sum()), 4)},
-        "b_cubed_mean": {name: round(float(np.mean([row[name] for row in figures.values()])), 2) for name in ("precision", "recall", "f1")},
-        "b_cubed": figures,
-    }  # fmt: skip
-    log(f"held-out topics: pairs {figures['pairs']}, B-cubed {figures['b_cubed_mean']}")
-    first = fit_first(stories, windows, np.ones(len(topics), dtype=bool), options.window_weight, options.strength)
-    final = fit(table, same, np.ones(len(same)), options.strength)
+        for name, comparisons in zip(DATED, unseen, strict=True):
+            inside = [pair for pair in comparisons if topic_of(pair.a) == topic_of(pair.b) == topic]
+            held_out[name][topic] = judge(here, inside, verifier)
+        log(f"held-out topic {topic}: {len(here)} items, B-cubed {[held_out[name][topic]['f1'] for name in DATED]}")
+    means = {name: _mean(list(rows.values())) for name, rows in held_out.items()}
+    log(f"held-out topics: B-cubed {means}")
+    first, _ = fitted_without(None)
+    fitted = Verifier(first.first_weights, settled_without(None).settled_weights)
     kept = {
         "model": encoder.fingerprint,
-        "held_out": figures,
-        "first": {group: _named(weights, FEATURES) for group, weights in first.first_weights.items()},
-        "settled": _named(final, MARGINS),
+        "held_out": {"b_cubed_mean": means, "b_cubed": held_out[DATED[0]]},
+        "first": {group: _named(weights, FEATURES) for group, weights in fitted.first_weights.items()},
+        "settled": _named(fitted.settled_weights, MARGINS),
     }
     options.out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     log(f"wrote {options.out}")
-    fitted = Verifier(first.first_weights, final)
     for folder in options.judge:
         others = described_stories([folder], encoder)
-        log(f"{folder}: {len(others)} items, B-cubed {judge(others, with_opinion(story_pairs(others, encoder), fitted), fitted)}")  # fmt: skip
+        pairs = story_pairs(others, encoder)
+        for name in DATED:
+            found = with_opinion(dated(pairs, others, name, options.seed), fitted)
+            log(f"{folder}, {name}: {len(others)} items, B-cubed {judge(others, found, fitted)}")
+
+
+def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: round(float(np.mean([row[name] for row in rows])), 2) for name in rows[0]}
 
 
 def _named(weights: Floats, names: Sequence[str]) -> dict[str, float]:
