@@ -64,7 +64,7 @@ class Archive:
     ) -> tuple[Item, str, list[Variant]]:
         """The item, its cluster's id, and the cluster's other members, best first; only `langs` where given.
 
-        `as_of` (a time or a change's number) asks for the story as it was then. Raises NotFoundError if
+        `as_of` (a time or a change's number) asks for the story, its texts, relations and decisions as they were then. Raises NotFoundError if
         there is no such item, or was none then.
         """
         with self.store.reading():
@@ -80,9 +80,19 @@ class Archive:
                 cluster = held
                 mates = self.members(self.cluster(cluster, as_of), as_of)
             mates = [mate for mate in mates if mate.id != item.id]
-            variants = variants_of(self.store, item, mates, self.store.relations_of(item.id), self.thresholds)
+            if as_of is None:
+                moment, relations = None, self.store.relations_of(item.id)
+            else:
+                moment = moment_of(self.store, as_of)
+                item, relations = self.store.item_at(item, moment), self.store.relations_at(item.id, moment)
+            variants = variants_of(self.store, item, mates, relations, self.thresholds, moment)
             wanted = [variant for variant in variants if not langs or variant.item.lang in langs]
-            return item, cluster, [explained(self.store, item, None, variant) for variant in wanted]
+            return item, cluster, [self._explained(item, variant) for variant in wanted]
+
+    def _explained(self, item: Item, variant: Variant) -> Variant:
+        """With what a person can check, where both have the texts that their vectors are of."""
+        present = all(self.store.item(one.id) == one for one in (item, variant.item))
+        return explained(self.store, item, None, variant) if present else variant
 
     def clusters(self, as_of: str | None = None) -> list[Cluster]:
         """Every cluster, single items included, in order of their first items' arrival; or as they were `as_of` a time."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from align.errors import DecisionConflictError, InputError, NotFoundError
-from align.history import now
+from align.moments import now
 from align.records import Constraints, Decision, DecisionKind
 from align.store import Store
 
@@ -48,6 +48,15 @@ def decisions(store: Store, include_undone: bool = False) -> list[Decision]:
     """The decisions that hold, oldest first; with `include_undone` also those that do not any more."""
     condition = "" if include_undone else "WHERE undone_at IS NULL"
     return [_decision(row) for row in store.execute(f"SELECT {_COLUMNS} FROM decision {condition} ORDER BY number")]
+
+
+def decisions_at(store: Store, moment: str) -> list[Decision]:
+    """The decisions that held at a past `moment`, in the form of ``moments.now()``, oldest first."""
+    return [
+        found
+        for found in decisions(store, include_undone=True)
+        if found.at <= moment and (found.undone_at is None or found.undone_at > moment)
+    ]
 
 
 def find_decision(store: Store, decision_id: str) -> Decision:

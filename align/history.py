@@ -11,13 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from align.errors import InputError
+from align.moments import now
 from align.records import Change, Cluster
 from align.store import Store
-
-
-def now() -> str:
-    """This moment, ISO 8601 in UTC, of a width that sorts as text."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def record_change(

@@ -169,4 +169,23 @@ MIGRATIONS: tuple[str, ...] = (
     DELETE FROM neighbour_left;
     UPDATE item SET related = 0;
     """,
+    # 7: relations as they were, for the state at a past moment; `since` and `until` like all times
+    """
+    ALTER TABLE relation ADD COLUMN since TEXT;
+    CREATE TABLE relation_past (
+        a TEXT NOT NULL, b TEXT NOT NULL, kind TEXT NOT NULL, score REAL NOT NULL, evidence TEXT NOT NULL,
+        contained TEXT, since TEXT NOT NULL, until TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX relation_past_by_a ON relation_past (a);
+    CREATE INDEX relation_past_by_b ON relation_past (b);
+    CREATE TRIGGER relation_changed AFTER UPDATE ON relation
+    WHEN old.kind <> 'related' AND (old.kind, old.score) IS NOT (new.kind, new.score) BEGIN
+        INSERT INTO relation_past VALUES (old.a, old.b, old.kind, old.score, old.evidence, old.contained,
+            coalesce(old.since, ''), new.since);
+    END;
+    CREATE TRIGGER relation_gone AFTER DELETE ON relation WHEN old.kind <> 'related' BEGIN
+        INSERT INTO relation_past VALUES (old.a, old.b, old.kind, old.score, old.evidence, old.contained,
+            coalesce(old.since, ''), strftime('%Y-%m-%dT%H:%M:%f000+00:00'));
+    END;
+    """,
 )

@@ -1,10 +1,15 @@
-"""When something was published: ISO 8601 texts as seconds, and the days between two of them."""
+"""Moments as ISO 8601 texts: now, the seconds of one, and the days between two."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 DAY = 86_400.0
+
+
+def now() -> str:
+    """This moment, ISO 8601 in UTC, of a width that sorts as text."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def timestamp(stamp: str) -> float:

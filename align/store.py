@@ -19,6 +19,7 @@ import numpy as np
 
 from align.errors import IndexBusyError, InputError
 from align.migrations import MIGRATIONS
+from align.moments import now
 from align.records import Cluster, Document, Item, ItemVectors, Kind, Relation, Revision, Vectors
 
 DATABASE = "samestory.sqlite"
@@ -507,6 +508,11 @@ class Store:
             "INSERT OR IGNORE INTO outdated VALUES (?, ?)", ((item_id, revised) for item_id in item_ids)
         )
 
+    def text_at(self, item_id: str) -> str:
+        """Since when an item has its present text; "" where there is no such item."""
+        row = self._connection().execute("SELECT text_at FROM item WHERE id = ?", (item_id,)).fetchone()
+        return str(row[0] or "") if row else ""
+
     def catch_up(self, item_id: str) -> set[str]:
         """Forget that the item is a translation of what others were before; returns these others."""
         rows = self._connection().execute("DELETE FROM outdated WHERE item = ? RETURNING revised", (item_id,))
@@ -564,10 +570,17 @@ class Store:
             self._connection().execute("DELETE FROM sentence WHERE item = ?", (item_id,))
 
     def put_relations(self, relations: Iterable[Relation]) -> None:
+        """Store relations, in place of those of the same pairs, which are kept as past where kind or score differ."""
+        since = now()
         self._connection().executemany(
-            "INSERT OR REPLACE INTO relation VALUES (?, ?, ?, ?, ?, ?)",
+            """
+            INSERT INTO relation (a, b, kind, score, evidence, contained, since) VALUES (?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (a, b) DO UPDATE SET kind = excluded.kind, score = excluded.score, evidence = excluded.evidence,
+            contained = excluded.contained,
+            since = iif((kind, score) IS (excluded.kind, excluded.score), since, excluded.since)
+            """,
             (
-                (found.a, found.b, found.kind.value, found.score, json.dumps(found.evidence, ensure_ascii=False), found.evidence.get("contained"))
+                (found.a, found.b, found.kind.value, found.score, json.dumps(found.evidence, ensure_ascii=False), found.evidence.get("contained"), since)
                 for found in relations
             ),
         )  # fmt: skip
@@ -602,6 +615,20 @@ class Store:
         rows = self._connection().execute(
             "SELECT a, b, kind, score, evidence FROM relation WHERE a = ? UNION ALL SELECT a, b, kind, score, evidence FROM relation WHERE b = ? ORDER BY 4 DESC, 1, 2",
             (item_id, item_id),
+        )
+        return [_relation(row) for row in rows]
+
+    def relations_at(self, item_id: str, moment: str) -> list[Relation]:
+        """The item's relations that joined, as they were at a `moment` (in the form of ``moments.now()``), strongest first."""
+        rows = self._connection().execute(
+            """
+            SELECT a, b, kind, score, evidence FROM (
+                SELECT *, '9999' AS until FROM relation WHERE a = ?1 UNION ALL SELECT *, '9999' FROM relation WHERE b = ?1
+                UNION ALL SELECT * FROM relation_past WHERE a = ?1 UNION ALL SELECT * FROM relation_past WHERE b = ?1
+            ) WHERE kind <> 'related' AND coalesce(since, '') <= ?2 AND until > ?2
+            ORDER BY 4 DESC, 1, 2
+            """,
+            (item_id, moment),
         )
         return [_relation(row) for row in rows]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
-from align.decisions import decisions
+from align.decisions import decisions, decisions_at
 from align.describing import comparable
 from align.records import Decision, DecisionKind, Item, Kind, Relation, Variant
 from align.store import Store
@@ -14,16 +15,25 @@ from align.thresholds import Thresholds, judged
 
 
 def variants_of(
-    store: Store, item: Item, mates: Sequence[Item], relations: Sequence[Relation], thresholds: Thresholds
+    store: Store,
+    item: Item,
+    mates: Sequence[Item],
+    relations: Sequence[Relation],
+    thresholds: Thresholds,
+    moment: str | None = None,
 ) -> list[Variant]:
     """An item's variants among `mates`, best first; `relations` are its own, as they are stored.
+
+    With a past `moment` (in the form of ``moments.now()``), `item`, `mates` and `relations` are those of then, and so is
+    what joins them through others, decisions included; `thresholds` and dates of
+    publication are not kept, and are those of now.
 
     An editor's decision shows in the evidence, and makes the kind and score where it alone joins the
     two. A translation whose other side has been revised since has ``stale`` in its evidence.
     """
     dates = {item.id: item.published} | store.published([found.other(item.id) for found in relations])
     direct = {found.other(item.id): found for found in judged(relations, dates, thresholds) if found.kind.joins}
-    decided = _decided(store, item.id)
+    decided = _decided(decisions(store) if moment is None else decisions_at(store, moment), item.id)
     paths: dict[str, tuple[float, tuple[str, ...]]] | None = None
     own_text = comparable(item.text)
     found = []
@@ -38,19 +48,20 @@ def variants_of(
             variant = Variant(mate, Kind.EXACT, 1.0, {"rule": "overlap", "overlap": 1.0})
         else:
             if paths is None:
-                paths = _strongest_paths(store, item.id, mates, direct, thresholds)
+                edges = store.edges_of if moment is None else partial(store.relations_at, moment=moment)
+                paths = _strongest_paths(edges, item.id, mates, direct, thresholds)
             score, through = paths.get(mate.id, (0.0, ()))
             variant = Variant(mate, Kind.SAME_STORY, score, {"rule": "cluster", "through": list(through)})
         if decision is not None:
             variant = _with_decision(variant, decision)
-        found.append(_with_age(store, item, variant))
+        found.append(_with_age(store, item, variant, moment))
     return sorted(found, key=lambda variant: (-variant.score, variant.item.id))
 
 
-def _decided(store: Store, item_id: str) -> dict[str, Decision]:
-    """item → the latest decision that puts it together with `item_id`, translations before others."""
+def _decided(held: Sequence[Decision], item_id: str) -> dict[str, Decision]:
+    """item → the latest of the decisions `held` that puts it together with `item_id`, translations before others."""
     found: dict[str, Decision] = {}
-    for entry in decisions(store):
+    for entry in held:
         if entry.kind in (DecisionKind.SAME_STORY, DecisionKind.TRANSLATION) and item_id in entry.items:
             for other in entry.items:
                 if other not in found or found[other].kind is not DecisionKind.TRANSLATION:
@@ -64,16 +75,23 @@ def _with_decision(variant: Variant, decision: Decision) -> Variant:
     return replace(variant, kind=kind, score=max(variant.score, 1.0), evidence=evidence)
 
 
-def _with_age(store: Store, item: Item, variant: Variant) -> Variant:
-    """Marked stale where one of the two was revised after the other had translated it."""
+def _with_age(store: Store, item: Item, variant: Variant, moment: str | None) -> Variant:
+    """Marked stale where one of the two was revised, by a past `moment` where that is given, after the other had translated it."""
     stale = store.outdated(item.id, variant.item.id)
     if stale is None:
+        return variant
+    revised = variant.item.id if stale == item.id else item.id
+    if moment is not None and store.text_at(revised) > moment:
         return variant
     return replace(variant, evidence=variant.evidence | {"stale": True, "stale_item": stale})
 
 
 def _strongest_paths(
-    store: Store, item_id: str, mates: Sequence[Item], direct: dict[str, Relation], thresholds: Thresholds
+    edges_of: Callable[[str], list[Relation]],
+    item_id: str,
+    mates: Sequence[Item],
+    direct: dict[str, Relation],
+    thresholds: Thresholds,
 ) -> dict[str, tuple[float, tuple[str, ...]]]:
     """item → (weakest score, items between) of the path from `item_id` whose weakest relation is strongest."""
     inside = {mate.id: mate for mate in mates}
@@ -87,7 +105,7 @@ def _strongest_paths(
         if here in best:
             continue
         best[here] = (-negative, through)
-        edges = [found for found in store.edges_of(here) if found.other(here) in inside]
+        edges = [found for found in edges_of(here) if found.other(here) in inside]
         dates = {found.other(here): inside[found.other(here)].published for found in edges}
         for relation in judged(edges, dates | {here: inside[here].published}, thresholds):
             other = relation.other(here)

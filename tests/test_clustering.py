@@ -178,6 +178,7 @@ def test_parts_can_be_clustered_one_at_a_time(
 def test_a_correction_carries_the_stories_along() -> None:
     """Two items called one story bring their stories together; two called different part what hangs on each of them."""
     relations = [relation("a1", "a2", 0.9), relation("b1", "b2", 0.9), relation("a2", "b2", 0.75)]
+    relations.append(relation("a2", "b1", 0.1, Kind.RELATED))
     items = ["a1", "a2", "b1", "b2"]
     assert cluster_items(items, relations) == [("a1", "a2"), ("b1", "b2")]
     joined = Constraints(together=(("a1", "b1"),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from align.embedding import StaticEncoder
 from align.errors import InputError, NotFoundError
 from align.naming import rename_clusters, resolve_cluster
 from align.pipeline import Pipeline
-from align.records import Form
+from align.records import DecisionKind, Form
 from align.store import Store
 
 A, A_DE, B = "port-strike-01.en", "port-strike-01.de", "port-strike-02.en"
@@ -158,3 +159,19 @@ def test_ids_follow_the_rules_through_any_history(
         assert {resolve_cluster(store, name) for name in known} <= set(after.values())
         before = after
     store.close()
+
+
+def test_variants_of_a_past_moment_are_those_of_then(pipeline: Pipeline) -> None:
+    """Kind, score and decisions are as they were, whatever came since: newcomers, another text, a correction."""
+    rows = documents(PORT)
+    named = {str(row.external_id): row for row in rows}
+    pipeline.ingest_documents(rows[:14])
+    moment = pipeline.changes()[-1].at
+    before = {found.item.id: (found.kind, found.score) for found in pipeline.variants(A)[2]}
+    assert before
+    pipeline.ingest_documents([*rows[14:], replace(named[A_DE], text=named[B].text)])
+    pipeline.decide(DecisionKind.SAME_STORY, [A, B], "Ada")
+    now = {found.item.id: (found.kind, found.score) for found in pipeline.variants(A)[2]}
+    then = {found.item.id: (found.kind, found.score) for found in pipeline.variants(A, as_of=moment)[2]}
+    assert now != before
+    assert then == before

@@ -328,3 +328,22 @@ def _count(path: Path) -> int:
         return 0
     finally:
         connection.close()
+
+
+def test_an_update_says_which_numbers_changed(pipeline: Pipeline) -> None:
+    """A later version with other numbers is one story with the first, and its evidence names what agrees and what changed, from the earlier on."""
+    text = (
+        "Twelve people were hurt when a tram left the rails in Linz on Monday. {hurt} passengers were taken to hospital, the fire brigade said. "
+        "Damage was put at {damage} million euros. The line stays closed until Friday, the operator said."
+    )
+    rows = [
+        {"id": "first", "text": text.format(hurt=14, damage="1.2"), "published": "2026-03-02T09:00:00+01:00"},
+        {"id": "update", "text": text.format(hurt=17, damage="1.2"), "published": "2026-03-02T15:00:00+01:00"},
+    ]
+    pipeline.ingest_documents([parse_record(row, row["id"], "made", 1) for row in rows])
+    for asked in ("first", "update"):
+        [variant] = pipeline.variants(asked)[2]
+        assert variant.kind in (Kind.NEAR, Kind.SAME_STORY)
+        assert variant.evidence["numbers"]["changed"] == ["14 → 17"]
+        assert "1.2 million euros = 1.2 million euros" in variant.evidence["numbers"]["agree"]
+        assert variant.evidence["days_apart"] == 0.25
