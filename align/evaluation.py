@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 import time
 import tomllib
 from collections.abc import Sequence
@@ -21,8 +22,11 @@ from align.errors import InputError
 from align.figures import Figure
 from align.measures import b_cubed, beats_others, calibration_error, margin_accuracy, retrieval_accuracy
 from align.memories import read_tmx
+from align.planted_eval import evaluate_planted
 from align.published import TATOEBA
-from align.records import Item, Vectors
+from align.reading import read
+from align.records import Document, Item, Vectors
+from align.segmenting import segment, segment_texts
 from align.vectors import vectorise
 
 LANGUAGES = ("en", "de", "it", "ja")
@@ -201,6 +205,17 @@ def evaluate_stories(encoder: Encoder, folder: Path, name: str) -> list[Figure]:
     ]
 
 
+def story_texts(folder: Path) -> list[Item]:
+    """The stories in `folder`, one text a story and language: without the copies, excerpts and later versions there are."""
+    items = []
+    for document in read([folder]):
+        if isinstance(document, Document) and re.fullmatch(r"[^.]+\.[a-z]{2}", document.external_id or ""):
+            ((title, text),) = segment_texts(document, segment(document))
+            lang = str(document.external_id).rpartition(".")[2]
+            items.append(Item(str(document.external_id), document.name, lang, 1.0, title, text, None, None, None, 0, 0))
+    return items
+
+
 def evaluate_memory(encoder: Encoder, path: Path) -> list[Figure]:
     """Sentence retrieval both ways on the pairs of a TMX file, by language pair."""
     figures = []
@@ -232,7 +247,11 @@ def evaluate(encoder: Encoder, data: Path | None, seeds: Path | None) -> list[Fi
         figures += evaluate_sts(encoder, data / "stsb_multi_mt" / "stsb_dev_en_de_it_ja.tsv")
         figures += evaluate_calibration(encoder, rows)
         figures += evaluate_alignment(encoder, {lang: [row[lang] for row in rows] for lang in LANGUAGES})
+        documents = [item for lang in LANGUAGES for item in flores_documents(rows, lang)[::4]]
+        figures += evaluate_planted(encoder, documents, f"Planted in {len(documents)} FLORES documents")
         figures.append(encode_speed(encoder, [row[lang] for lang in LANGUAGES for row in rows]))
     if seeds is not None:
         figures += evaluate_stories(encoder, seeds, "Bundled stories")
+        texts = story_texts(seeds)
+        figures += evaluate_planted(encoder, texts, f"Planted in {len(texts)} bundled texts")
     return figures

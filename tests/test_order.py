@@ -76,7 +76,7 @@ ITEMS = [f"i{number}" for number in range(6)]
 edges = st.dictionaries(
     st.tuples(st.sampled_from(ITEMS), st.sampled_from(ITEMS)).filter(lambda pair: pair[0] < pair[1]),
     st.tuples(
-        st.sampled_from([0.3, 0.4, 0.9]), st.sampled_from([Kind.SAME_STORY, Kind.SAME_STORY, Kind.NEAR, Kind.EXCERPT])
+        st.sampled_from([0.3, 0.65, 0.9]), st.sampled_from([Kind.SAME_STORY, Kind.SAME_STORY, Kind.NEAR, Kind.EXCERPT])
     ),
     min_size=2,
     max_size=9,
