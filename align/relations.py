@@ -37,7 +37,11 @@ UNDATED = 1.0
 MOST_APART = 15.0
 """More days than this say no more than this many."""
 JOINS = 0.6
-"""Least probability that makes a relation join, inclusive. Where most items have no other version, the best match of each is a stranger: at 0.35 one cluster in fourteen of undated single items was wrong, at 0.6 half of that."""
+"""Least probability that makes a relation join, inclusive.
+
+Where most items have no other version, the best match of each is a stranger: on held-out topics without dates, thinned out
+to single items for the most part, clusters have a B-cubed precision of 93.5 percent at 0.35 and of 96.6 here.
+"""
 TRANSLATED = 0.62
 """Least mean sentence match, both ways, that makes a cross-language relation a translation, inclusive."""
 

@@ -313,7 +313,7 @@ def test_stories_are_followed_and_corrected_on_the_command_line(tmp_path: Path) 
     assert run("decisions") == []
     assert run("decisions", "--all") == [undone]
     assert run("settings", "link", "0.5") == [{"link": 0.5}]
-    assert run("settings", "link", "default") == [{"link": 0.35}]
+    assert run("settings", "link", "default") == [{"link": 0.3}]
     assert samestory("settings", "link", "5", "--index", str(folder)).returncode == 2
     assert samestory("clusters", "--as-of", "soon", "--index", str(folder)).returncode == 2
     assert all(set(pair) >= {"a", "b", "score", "usefulness", "why"} for pair in run("queue"))
