@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from align.errors import DecisionConflictError, InputError, NotFoundError
-from align.moments import now
+from align.instants import now
 from align.records import Constraints, Decision, DecisionKind
 from align.store import Store
 

@@ -19,8 +19,8 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from align.moments import DAY, timestamp
-from align.names import names_in
+from align.instants import DAY, timestamp
+from align.sounds import names_in
 from align.records import Item, ItemVectors, Vectors
 from align.values import numbers
 from align.vectors import full_text

@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from align.differences import QuantityDifference, differences
-from align.moments import days_apart, timestamp
-from align.names import names_in
+from align.instants import days_apart, timestamp
+from align.sounds import names_in
 from align.records import Evidence, Item, ItemVectors, Kind, Variant, Vectors
 from align.sentences import Alignment, Bead
 from align.store import Store

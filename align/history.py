@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from align.errors import InputError
-from align.moments import now
+from align.instants import now
 from align.records import Change, Cluster
 from align.store import Store
 

@@ -112,7 +112,7 @@ def features(left: Described, others: Sequence[Described], tokens: TokenReader) 
     counterpart in the other, the mean of their best cosines by sentence length. `best`: the best cosine of
     two sentences. `short_words`, `long_words`: the same coverage for the heaviest words. `numbers_agree`:
     the weight of the numbers both have over that of the text that has fewer, plus one; `numbers_shared`:
-    their weight through log1p. `names_agree`, `names_shared`: the same for names, by their sound (``align.names``).
+    their weight through log1p. `names_agree`, `names_shared`: the same for names, by their sound (``align.sounds``).
     `time_apart`: log2(1 + days) between their publication.
     """
     views = np.stack([other.vectors.views for other in others])  # (c, 2, d)

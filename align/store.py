@@ -19,7 +19,7 @@ import numpy as np
 
 from align.errors import IndexBusyError, InputError
 from align.migrations import MIGRATIONS
-from align.moments import now
+from align.instants import now
 from align.records import Cluster, Document, Item, ItemVectors, Kind, Relation, Revision, Vectors
 
 DATABASE = "samestory.sqlite"

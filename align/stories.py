@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from align.moments import timestamp
+from align.instants import timestamp
 from align.records import Item, Kind, Relation
 from align.store import Store
 

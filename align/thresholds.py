@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 
 from align.errors import InputError
-from align.moments import DAY, timestamp
+from align.instants import DAY, timestamp
 from align.records import Kind, Relation
 from align.relations import JOINS
 

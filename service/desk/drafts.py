@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Request
 
 from align.comparing import compare_items
 from align.errors import InputError
-from align.moments import timestamp
+from align.instants import timestamp
 from service.access import Reader
 from service.api.health import Served
 from service.desk.pages import render

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from align.names import names_in, sound_keys
+from align.sounds import names_in, sound_keys
 
 
 @pytest.mark.parametrize(
