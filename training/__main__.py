@@ -34,7 +34,7 @@ def main() -> None:
         "--work", type=Path, default=Path("training/work"), help="for prepared arrays and the checkpoint"
     )
     parser.add_argument("--out", type=Path, default=Path("training/work/model"), help="the model folder to write")
-    parser.add_argument("--vocabulary", type=int, default=70_000, help="pieces")
+    parser.add_argument("--vocabulary", type=int, default=64_000, help="pieces")
     parser.add_argument("--tokenizer", type=Path, default=None, help="tokenizer.json to take instead of learning one")
     parser.add_argument(
         "--characters",
