@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from align.errors import IndexBusyError, InputError
+from align.database import Database
+from align.errors import InputError
 from align.migrations import MIGRATIONS
 from align.records import Cluster, Document, Item, ItemVectors, Kind, Relation, Revision, Vectors
 
@@ -55,7 +55,7 @@ def _item(row: Sequence[Any]) -> Item:
     return Item(*row[:11], spans)  # type: ignore[call-arg]  # eleven columns of _ITEM_COLUMNS
 
 
-class Store:
+class Store(Database):
     """The database of one index folder.
 
     Opening runs the migrations that are missing; a database of a newer samestory is refused with
@@ -64,106 +64,40 @@ class Store:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / DATABASE
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
                 f"{folder}: cannot be an index folder ({error.strerror}); name another with --index"
             ) from error
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
-        self._guard = threading.Lock()
-        self._migrate()
-
-    def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """Run one statement on this thread's connection."""
-        return self._connection().execute(statement, values)
-
-    def executemany(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run one statement for every row of `rows`."""
-        self._connection().executemany(statement, rows)
-
-    def connection(self) -> sqlite3.Connection:
-        """This thread's connection, for rows that have a file of their own."""
-        return self._connection()
-
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(
-                self.path.absolute(), timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True
-            )
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            self._local.connection = connection
-            with self._guard:
-                self._connections.append(connection)
-        return connection
-
-    def close(self) -> None:
-        """Close every thread's connection."""
-        with self._guard:
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
-        self._local = threading.local()
-
-    def _migrate(self) -> None:
+        super().__init__(folder / DATABASE, BUSY_SECONDS)
         try:
-            version = self._connection().execute("PRAGMA user_version").fetchone()[0]
+            self.migrate(MIGRATIONS)
         except sqlite3.DatabaseError as error:
             raise InputError(
                 f"{self.path}: not a samestory database ({error}); name another folder with --index"
             ) from error
-        if version > len(MIGRATIONS):
-            raise InputError(
-                f"{self.path}: written by a newer samestory (schema {version}, this one knows {len(MIGRATIONS)}); upgrade samestory"
-            )
-        if version == len(MIGRATIONS):
-            return
-        with self.writing():
-            connection = self._connection()
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            for number in range(version, len(MIGRATIONS)):
-                statement = ""
-                for part in MIGRATIONS[number].split(";"):
-                    statement += part + ";"
-                    if sqlite3.complete_statement(statement):  # a trigger holds statements that end within it
-                        connection.execute(statement)
-                        statement = ""
-                connection.execute(f"PRAGMA user_version = {number + 1}")
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Run one statement on this thread's connection."""
+        return self.connection().execute(statement, values)
+
+    def executemany(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for every row of `rows`."""
+        self.connection().executemany(statement, rows)
 
     def copy_to(self, path: Path) -> None:
         """Copy the last committed state into a new database file, while others go on reading and writing."""
         target = sqlite3.connect(path)
         try:
-            self._connection().backup(target)
+            self.connection().backup(target)
         finally:
             target.close()
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """All or nothing: commits at the end, rolls back on any exception."""
-        connection = self._connection()
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise IndexBusyError(
-                f"{self.path}: another process has been writing for over {BUSY_SECONDS:.0f} s; try again when it has finished"
-            ) from error
-        try:
-            yield
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-
-    @contextmanager
     def reading(self) -> Iterator[None]:
         """One unchanging state of the database for several reads; inside ``writing()`` or another ``reading()``, theirs."""
-        connection = self._connection()
+        connection = self.connection()
         if connection.in_transaction:
             yield
             return
@@ -175,16 +109,16 @@ class Store:
 
     def rows(self, question: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """The rows of a SELECT over the tables above."""
-        return self._connection().execute(question, values).fetchall()
+        return self.connection().execute(question, values).fetchall()
 
     # settings
 
     def setting(self, name: str) -> str | None:
-        row = self._connection().execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
+        row = self.connection().execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
 
     def set_setting(self, name: str, value: str) -> None:
-        self._connection().execute(
+        self.connection().execute(
             "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
         )
 
@@ -195,7 +129,7 @@ class Store:
         for found in self.find_documents("external_id = ?", external_id):
             return found
         row = (
-            self._connection()
+            self.connection()
             .execute("SELECT document_number, digest FROM alias WHERE external_id = ?", (external_id,))
             .fetchone()
         )
@@ -206,7 +140,7 @@ class Store:
 
     def find_documents(self, condition: str, *values: object) -> list[StoredDocument]:
         """The documents that meet a condition in SQL, the first ones first, at most 50."""
-        rows = self._connection().execute(
+        rows = self.connection().execute(
             f"SELECT number, name, digest, text, (SELECT title FROM item WHERE document_number = document.number LIMIT 1) FROM document WHERE {condition} ORDER BY number LIMIT 50",
             values,
         )
@@ -220,18 +154,18 @@ class Store:
         )  # fmt: skip
         if number is not None:
             if document.external_id is not None:
-                self._connection().execute(
+                self.connection().execute(
                     "INSERT OR REPLACE INTO alias SELECT external_id, digest, number FROM document WHERE number = ? AND external_id <> ?",
                     (number, document.external_id),
                 )
-                self._connection().execute("DELETE FROM alias WHERE external_id = ?", (document.external_id,))
-            self._connection().execute(
+                self.connection().execute("DELETE FROM alias WHERE external_id = ?", (document.external_id,))
+            self.connection().execute(
                 "UPDATE document SET name = ?, path = ?, form = ?, digest = ?, external_id = coalesce(?, external_id), text = ?, "
                 "address = ?, source = ?, published = ?, text_digest = ? WHERE number = ?",
                 (*values, number),
             )
             return number
-        cursor = self._connection().execute(
+        cursor = self.connection().execute(
             "INSERT INTO document (name, path, form, digest, external_id, text, address, source, published, text_digest) VALUES (?,?,?,?,?,?,?,?,?,?)",
             values,
         )
@@ -240,7 +174,7 @@ class Store:
     def document_text(self, item_id: str) -> str | None:
         """The text of the document that an item was found in: what the item's offsets slice."""
         row = (
-            self._connection()
+            self.connection()
             .execute(
                 "SELECT document.text FROM document JOIN item ON item.document_number = document.number WHERE item.id = ?",
                 (item_id,),
@@ -250,20 +184,20 @@ class Store:
         return str(row[0]) if row else None
 
     def items_of_document(self, number: int) -> list[Item]:
-        rows = self._connection().execute(
+        rows = self.connection().execute(
             f"SELECT {_ITEM_COLUMNS} FROM item WHERE document_number = ? ORDER BY number", (number,)
         )
         return [_item(row) for row in rows]
 
     def owner_of(self, item_id: str) -> int | None:
         """The document number that holds the item, or None where there is no such item."""
-        row = self._connection().execute("SELECT document_number FROM item WHERE id = ?", (item_id,)).fetchone()
+        row = self.connection().execute("SELECT document_number FROM item WHERE id = ?", (item_id,)).fetchone()
         return int(row[0]) if row else None
 
     def put_item(self, item: Item, document_number: int, at: str) -> int:
         """Insert the item, read `at` a time, or overwrite the one with its id; either way it waits for its relations. Returns its number."""
         self._leave_neighbours(item.id)
-        row = self._connection().execute(
+        row = self.connection().execute(
             f"INSERT INTO item ({_ITEM_COLUMNS}, document_number, seen_at, text_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
             'ON CONFLICT (id) DO UPDATE SET document = excluded.document, lang = excluded.lang, lang_confidence = excluded.lang_confidence, '
             "title = excluded.title, text = excluded.text, source = excluded.source, url = excluded.url, published = excluded.published, "
@@ -275,14 +209,14 @@ class Store:
 
     def put_item_head(self, item: Item) -> None:
         """Overwrite what vectors and relations do not depend on: names, addresses, offsets."""
-        self._connection().execute(
+        self.connection().execute(
             'UPDATE item SET document = ?, lang_confidence = ?, source = ?, url = ?, "start" = ?, "end" = ?, spans = ? WHERE id = ?',
             (item.document, item.lang_confidence, item.source, item.url, item.start, item.end, json.dumps(item.spans), item.id),
         )  # fmt: skip
 
     def delete_items(self, item_ids: Iterable[str]) -> None:
         """Delete items with their vectors and relations, and documents left without any; the clusters they leave wait to be worked out."""
-        connection = self._connection()
+        connection = self.connection()
         item_ids = list(item_ids)
         self.touch(self.mates(item_ids) | self.partners(item_ids))
         self.leave_sentences(item_ids)
@@ -300,12 +234,12 @@ class Store:
             )
 
     def item(self, item_id: str) -> Item | None:
-        row = self._connection().execute(f"SELECT {_ITEM_COLUMNS} FROM item WHERE id = ?", (item_id,)).fetchone()
+        row = self.connection().execute(f"SELECT {_ITEM_COLUMNS} FROM item WHERE id = ?", (item_id,)).fetchone()
         return _item(row) if row else None
 
     def items_by_document_name(self, name: str) -> list[Item]:
         """The items whose document's name or external id is, or was, `name`."""
-        rows = self._connection().execute(
+        rows = self.connection().execute(
             f"SELECT {_ITEM_COLUMNS} FROM item WHERE document = ?1 OR document_number = (SELECT document_number FROM alias WHERE external_id = ?1) ORDER BY number",
             (name,),
         )
@@ -313,7 +247,7 @@ class Store:
 
     def items(self, after: int = 0, limit: int | None = None) -> list[tuple[int, Item]]:
         """(number, item) in order of arrival, those above number `after`, at most `limit`."""
-        rows = self._connection().execute(
+        rows = self.connection().execute(
             f"SELECT {_ITEM_COLUMNS}, number FROM item WHERE number > ? ORDER BY number LIMIT ?",
             (after, -1 if limit is None else limit),
         )
@@ -324,7 +258,7 @@ class Store:
         found = []
         for item_id in item_ids:
             row = (
-                self._connection()
+                self.connection()
                 .execute(f"SELECT {_ITEM_COLUMNS}, number FROM item WHERE id = ?", (item_id,))
                 .fetchone()
             )
@@ -335,13 +269,13 @@ class Store:
     def items_by_number(self, numbers: Iterable[int]) -> dict[int, Item]:
         found = {}
         for number in numbers:
-            row = self._connection().execute(f"SELECT {_ITEM_COLUMNS} FROM item WHERE number = ?", (number,)).fetchone()
+            row = self.connection().execute(f"SELECT {_ITEM_COLUMNS} FROM item WHERE number = ?", (number,)).fetchone()
             if row:
                 found[number] = _item(row)
         return found
 
     def count_items(self) -> int:
-        return int(self._connection().execute("SELECT count(*) FROM item").fetchone()[0])
+        return int(self.connection().execute("SELECT count(*) FROM item").fetchone()[0])
 
     # page lines
 
@@ -349,14 +283,14 @@ class Store:
         """In how many pages each of `lines` (digests) was seen; those never seen are left out."""
         found = {}
         for line in lines:
-            row = self._connection().execute("SELECT documents FROM page_line WHERE line = ?", (line,)).fetchone()
+            row = self.connection().execute("SELECT documents FROM page_line WHERE line = ?", (line,)).fetchone()
             if row:
                 found[line] = int(row[0])
         return found
 
     def count_lines(self, lines: Iterable[str]) -> None:
         """Note that one more page holds each of `lines` (digests)."""
-        self._connection().executemany(
+        self.connection().executemany(
             "INSERT INTO page_line VALUES (?, 1) ON CONFLICT (line) DO UPDATE SET documents = documents + 1",
             ((line,) for line in lines),
         )
@@ -364,7 +298,7 @@ class Store:
     # vectors
 
     def put_vectors(self, number: int, vectors: ItemVectors) -> None:
-        self._connection().execute(
+        self.connection().execute(
             "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?)",
             (
                 number,
@@ -378,7 +312,7 @@ class Store:
     def vectors(self, number: int, dimension: int) -> ItemVectors:
         """The vectors of one item. Raises KeyError if there are none."""
         row = (
-            self._connection()
+            self.connection()
             .execute("SELECT views, sentences, sentence_spans FROM vectors WHERE item_number = ?", (number,))
             .fetchone()
         )
@@ -391,7 +325,7 @@ class Store:
     def views_since(self, generation: int, dimension: int) -> tuple[list[int], list[str], Vectors]:
         """The story vectors put after `generation`: item numbers, languages and rows (n, d). 0 gives all."""
         rows = (
-            self._connection()
+            self.connection()
             .execute(
                 "SELECT item_number, lang, views FROM vectors JOIN item ON number = item_number WHERE generation > ? ORDER BY item_number",
                 (generation,),
@@ -407,7 +341,7 @@ class Store:
 
     def _leave_neighbours(self, item_id: str) -> None:
         """Note that an item's vectors are to go: the neighbourhoods that it is in are worked out again."""
-        connection = self._connection()
+        connection = self.connection()
         connection.execute(
             "INSERT INTO neighbour_left SELECT number, lang, views FROM item JOIN vectors ON item_number = number WHERE id = ? AND number IN (SELECT item_number FROM neighbourhood)",
             (item_id,),
@@ -429,7 +363,7 @@ class Store:
         """The story vectors (n, d) of items, in the order given. Raises KeyError where one has none."""
         found = np.empty((len(numbers), dimension), dtype=np.float32)
         for place, number in enumerate(numbers):
-            row = self._connection().execute("SELECT views FROM vectors WHERE item_number = ?", (number,)).fetchone()
+            row = self.connection().execute("SELECT views FROM vectors WHERE item_number = ?", (number,)).fetchone()
             if row is None:
                 raise KeyError(number)
             found[place] = np.frombuffer(row[0], dtype="<f4", count=dimension)
@@ -438,27 +372,27 @@ class Store:
     def heads(self, numbers: Iterable[int]) -> dict[int, tuple[str, str]]:
         """The ids and languages of items."""
         return {
-            number: self._connection().execute("SELECT id, lang FROM item WHERE number = ?", (number,)).fetchone()
+            number: self.connection().execute("SELECT id, lang FROM item WHERE number = ?", (number,)).fetchone()
             for number in numbers
         }
 
     def number_and_lang(self, item_id: str) -> tuple[int, str]:
         """The row number and language of an item. Raises KeyError if there is no such item."""
-        row = self._connection().execute("SELECT number, lang FROM item WHERE id = ?", (item_id,)).fetchone()
+        row = self.connection().execute("SELECT number, lang FROM item WHERE id = ?", (item_id,)).fetchone()
         if row is None:
             raise KeyError(item_id)
         return int(row[0]), str(row[1])
 
     def wait_again(self, item_ids: Iterable[str]) -> None:
         """Items whose relations are to be worked out once more."""
-        self._connection().executemany("UPDATE item SET related = 0 WHERE id = ?", ((item_id,) for item_id in item_ids))
+        self.connection().executemany("UPDATE item SET related = 0 WHERE id = ?", ((item_id,) for item_id in item_ids))
 
     def drop_pairs(self, pairs: Iterable[tuple[str, str]]) -> None:
-        self._connection().executemany("DELETE FROM relation WHERE a = ? AND b = ?", pairs)
+        self.connection().executemany("DELETE FROM relation WHERE a = ? AND b = ?", pairs)
 
     def gone_since(self, generation: int) -> list[int]:
         """The numbers of the items deleted after `generation`."""
-        rows = self._connection().execute("SELECT item_number FROM vectors_gone WHERE generation > ?", (generation,))
+        rows = self.connection().execute("SELECT item_number FROM vectors_gone WHERE generation > ?", (generation,))
         return [int(row[0]) for row in rows]
 
     def generation(self) -> int:
@@ -473,14 +407,14 @@ class Store:
 
     def keep_revision(self, item_id: str) -> None:
         """Keep the item's present text as a revision, before another takes its place."""
-        self._connection().execute(
+        self.connection().execute(
             "INSERT INTO revision SELECT id, (SELECT count(*) + 1 FROM revision WHERE item = item.id), text_at, title, text FROM item WHERE id = ?",
             (item_id,),
         )
 
     def revisions(self, item_id: str) -> list[Revision]:
         """Every text that the item has had, oldest first, the present one last."""
-        rows = self._connection().execute(
+        rows = self.connection().execute(
             "SELECT item, number, at, title, text FROM revision WHERE item = ?1 UNION ALL "
             "SELECT id, (SELECT count(*) + 1 FROM revision WHERE item = ?1), text_at, title, text FROM item WHERE id = ?1 ORDER BY number",
             (item_id,),
@@ -490,30 +424,30 @@ class Store:
     def item_at(self, item: Item, moment: str) -> Item:
         """The item with the title and text that it had at a moment, as far as it was there."""
         row = (
-            self._connection()
+            self.connection()
             .execute(
                 "SELECT title, text FROM revision WHERE item = ? AND at <= ? ORDER BY number DESC", (item.id, moment)
             )
             .fetchone()
         )
-        current = self._connection().execute("SELECT text_at <= ? FROM item WHERE id = ?", (moment, item.id)).fetchone()
+        current = self.connection().execute("SELECT text_at <= ? FROM item WHERE id = ?", (moment, item.id)).fetchone()
         return item if row is None or current[0] else replace(item, title=row[0], text=row[1])
 
     def outdate(self, item_ids: Iterable[str], revised: str) -> None:
         """Note that items are translations of what `revised` was before."""
-        self._connection().executemany(
+        self.connection().executemany(
             "INSERT OR IGNORE INTO outdated VALUES (?, ?)", ((item_id, revised) for item_id in item_ids)
         )
 
     def catch_up(self, item_id: str) -> set[str]:
         """Forget that the item is a translation of what others were before; returns these others."""
-        rows = self._connection().execute("DELETE FROM outdated WHERE item = ? RETURNING revised", (item_id,))
+        rows = self.connection().execute("DELETE FROM outdated WHERE item = ? RETURNING revised", (item_id,))
         return {str(row[0]) for row in rows}
 
     def outdated(self, left: str, right: str) -> str | None:
         """Which of two items is a translation of what the other was before it was revised; None if neither."""
         row = (
-            self._connection()
+            self.connection()
             .execute(
                 "SELECT item FROM outdated WHERE item = ?1 AND revised = ?2 OR item = ?2 AND revised = ?1",
                 (left, right),
@@ -526,43 +460,43 @@ class Store:
 
     def unrelated(self) -> list[tuple[int, Item]]:
         """(number, item) of the items whose relations have not been worked out."""
-        rows = self._connection().execute(f"SELECT {_ITEM_COLUMNS}, number FROM item WHERE related = 0 ORDER BY number")
+        rows = self.connection().execute(f"SELECT {_ITEM_COLUMNS}, number FROM item WHERE related = 0 ORDER BY number")
         return [(row[12], _item(row)) for row in rows]
 
     def mark_related(self, item_ids: Iterable[str]) -> None:
         """Note that the items' relations are there, and that their clusters wait to be worked out."""
         item_ids = list(item_ids)
-        self._connection().executemany("UPDATE item SET related = 1 WHERE id = ?", ((item_id,) for item_id in item_ids))
+        self.connection().executemany("UPDATE item SET related = 1 WHERE id = ?", ((item_id,) for item_id in item_ids))
         self.touch(item_ids)
 
     def drop_relations(self, item_id: str) -> None:
         """Forget the item's relations; its clusters, and those of its partners, wait to be worked out."""
         self.touch({item_id} | self.partners([item_id]))
         for table in ("relation", "comparison"):
-            self._connection().execute(f"DELETE FROM {table} WHERE a = ? OR b = ?", (item_id, item_id))
+            self.connection().execute(f"DELETE FROM {table} WHERE a = ? OR b = ?", (item_id, item_id))
 
     def relate_again(self, item_ids: Iterable[str]) -> None:
         """Forget the items' relations, which are to be worked out anew."""
         for item_id in item_ids:
             self.drop_relations(item_id)
             self._leave_neighbours(item_id)
-            self._connection().execute("UPDATE item SET related = 0 WHERE id = ?", (item_id,))
+            self.connection().execute("UPDATE item SET related = 0 WHERE id = ?", (item_id,))
 
     def left_sentences(self) -> bool:
         """Whether a frequent sentence has lost a holder since boilerplate was last brought up to date."""
-        return self._connection().execute("SELECT 1 FROM sentence_left LIMIT 1").fetchone() is not None
+        return self.connection().execute("SELECT 1 FROM sentence_left LIMIT 1").fetchone() is not None
 
     def leave_sentences(self, item_ids: Iterable[str]) -> None:
         """Forget the sentences of items, and note the frequent ones among them: they have a holder less."""
         for item_id in item_ids:
-            self._connection().execute(
+            self.connection().execute(
                 "INSERT OR IGNORE INTO sentence_left SELECT digest FROM sentence WHERE item = ? AND digest IN (SELECT digest FROM frequent_sentence)",
                 (item_id,),
             )
-            self._connection().execute("DELETE FROM sentence WHERE item = ?", (item_id,))
+            self.connection().execute("DELETE FROM sentence WHERE item = ?", (item_id,))
 
     def put_relations(self, relations: Iterable[Relation]) -> None:
-        self._connection().executemany(
+        self.connection().executemany(
             "INSERT OR REPLACE INTO relation VALUES (?, ?, ?, ?, ?, ?)",
             (
                 (found.a, found.b, found.kind.value, found.score, json.dumps(found.evidence, ensure_ascii=False), found.evidence.get("contained"))
@@ -574,7 +508,7 @@ class Store:
         """The items that any of `item_ids` has a relation with, of whatever kind."""
         found = set()
         for item_id in item_ids:
-            rows = self._connection().execute(
+            rows = self.connection().execute(
                 "SELECT b FROM relation WHERE a = ? UNION ALL SELECT a FROM relation WHERE b = ?", (item_id, item_id)
             )
             found |= {str(row[0]) for row in rows}
@@ -582,7 +516,7 @@ class Store:
 
     def edges_of(self, item_id: str) -> list[Relation]:
         """The item's relations as clustering needs them, the evidence no more than what an excerpt is contained in."""
-        rows = self._connection().execute(
+        rows = self.connection().execute(
             "SELECT a, b, kind, score, contained FROM relation WHERE a = ? UNION ALL SELECT a, b, kind, score, contained FROM relation WHERE b = ?",
             (item_id, item_id),
         )
@@ -590,14 +524,14 @@ class Store:
 
     def edges(self) -> Iterator[Relation]:
         """Every relation, in the same way: one scan of an index, without reading any evidence."""
-        rows = self._connection().execute(
+        rows = self.connection().execute(
             "SELECT a, b, kind, score, contained FROM relation INDEXED BY relation_edges ORDER BY b, a"
         )
         return map(_edge, rows)
 
     def relations_of(self, item_id: str) -> list[Relation]:
         """The item's relations, strongest first."""
-        rows = self._connection().execute(
+        rows = self.connection().execute(
             "SELECT a, b, kind, score, evidence FROM relation WHERE a = ? UNION ALL SELECT a, b, kind, score, evidence FROM relation WHERE b = ? ORDER BY 4 DESC, 1, 2",
             (item_id, item_id),
         )
@@ -605,13 +539,13 @@ class Store:
 
     def relations(self) -> Iterator[Relation]:
         """Every relation, in the order of its ids."""
-        for row in self._connection().execute("SELECT a, b, kind, score, evidence FROM relation ORDER BY a, b"):
+        for row in self.connection().execute("SELECT a, b, kind, score, evidence FROM relation ORDER BY a, b"):
             yield _relation(row)
 
     def relation(self, left: str, right: str) -> Relation | None:
         a, b = sorted((left, right))
         row = (
-            self._connection()
+            self.connection()
             .execute("SELECT a, b, kind, score, evidence FROM relation WHERE a = ? AND b = ?", (a, b))
             .fetchone()
         )
@@ -621,15 +555,15 @@ class Store:
 
     def touch(self, item_ids: Iterable[str]) -> None:
         """Note that the clusters of these items wait to be worked out: it outlives a killed process."""
-        self._connection().executemany("INSERT OR IGNORE INTO touched VALUES (?)", ((item_id,) for item_id in item_ids))
+        self.connection().executemany("INSERT OR IGNORE INTO touched VALUES (?)", ((item_id,) for item_id in item_ids))
 
     def touched(self) -> set[str]:
         """The items whose clusters wait to be worked out; some may have been deleted since."""
-        return {str(row[0]) for row in self._connection().execute("SELECT item FROM touched")}
+        return {str(row[0]) for row in self.connection().execute("SELECT item FROM touched")}
 
     def put_cluster(self, cluster_id: str, item_ids: Iterable[str]) -> None:
         """Put items under a cluster's id."""
-        self._connection().executemany(
+        self.connection().executemany(
             "UPDATE item SET cluster = ? WHERE id = ?", ((cluster_id, item_id) for item_id in item_ids)
         )
 
@@ -637,7 +571,7 @@ class Store:
         """item → its cluster, for those that are in one."""
         if len(item_ids) > BULK:
             wanted = set(item_ids)
-            rows = self._connection().execute("SELECT id, cluster FROM item WHERE cluster IS NOT NULL")
+            rows = self.connection().execute("SELECT id, cluster FROM item WHERE cluster IS NOT NULL")
             return {item_id: cluster for item_id, cluster in rows if item_id in wanted}
         found = ((item_id, self.cluster_of(item_id)) for item_id in item_ids)
         return {item_id: cluster for item_id, cluster in found if cluster}
@@ -645,20 +579,20 @@ class Store:
     def published(self, item_ids: Sequence[str]) -> dict[str, str | None]:
         """item → when it was published, ISO 8601 or None."""
         if len(item_ids) > BULK:
-            return dict(self._connection().execute("SELECT id, published FROM item"))
+            return dict(self.connection().execute("SELECT id, published FROM item"))
         rows = (
-            self._connection().execute("SELECT id, published FROM item WHERE id = ?", (one,)).fetchone()
+            self.connection().execute("SELECT id, published FROM item WHERE id = ?", (one,)).fetchone()
             for one in item_ids
         )
         return {row[0]: row[1] for row in rows if row}
 
     def cluster_of(self, item_id: str) -> str | None:
-        row = self._connection().execute("SELECT cluster FROM item WHERE id = ?", (item_id,)).fetchone()
+        row = self.connection().execute("SELECT cluster FROM item WHERE id = ?", (item_id,)).fetchone()
         return str(row[0]) if row and row[0] else None
 
     def cluster_items(self, cluster_id: str) -> list[Item]:
         """The items of a cluster in order of arrival; [] where there is no such cluster."""
-        rows = self._connection().execute(
+        rows = self.connection().execute(
             f"SELECT {_ITEM_COLUMNS} FROM item WHERE cluster = ? ORDER BY number", (cluster_id,)
         )
         return [_item(row) for row in rows]
@@ -666,7 +600,7 @@ class Store:
     def clusters(self) -> list[Cluster]:
         """Every cluster, the one whose first item arrived first leading, its items in order of arrival."""
         members: dict[str, list[str]] = {}
-        for cluster, item_id in self._connection().execute(
+        for cluster, item_id in self.connection().execute(
             "SELECT cluster, id FROM item WHERE cluster IS NOT NULL ORDER BY number"
         ):
             members.setdefault(cluster, []).append(item_id)
@@ -677,7 +611,7 @@ class Store:
         found = []
         for item_id in item_ids:
             row = (
-                self._connection()
+                self.connection()
                 .execute(f"SELECT {_ITEM_COLUMNS}, seen_at FROM item WHERE id = ?", (item_id,))
                 .fetchone()
             )
@@ -693,11 +627,11 @@ class Store:
     def cluster_ids(self, after: str = "", limit: int | None = None) -> list[str]:
         """Ids of the clusters, the one whose first item arrived first leading, those after the id `after`."""
         first = (
-            self._connection().execute("SELECT min(number) FROM item WHERE cluster = ?", (after,)).fetchone()[0]
+            self.connection().execute("SELECT min(number) FROM item WHERE cluster = ?", (after,)).fetchone()[0]
             if after
             else 0
         )
-        rows = self._connection().execute(
+        rows = self.connection().execute(
             "SELECT cluster, min(number) AS first FROM item WHERE cluster IS NOT NULL GROUP BY cluster HAVING first > ? ORDER BY first LIMIT ?",
             (first or 0, -1 if limit is None else limit),
         )
