@@ -56,6 +56,8 @@ def create_app(settings: Settings) -> FastAPI:
         state.jobs = Jobs(settings, state.ledger, state.writer)
         state.webhooks = Webhooks(state.ledger, state.pipeline)
         await asyncio.to_thread(state.pipeline.warm)
+        if state.pipeline.store.rows("SELECT 1 FROM item WHERE related = 0 LIMIT 1"):
+            state.writer.catch_up_soon()
         work = [asyncio.create_task(state.jobs.work()), asyncio.create_task(state.webhooks.work())]
         try:
             yield

@@ -45,6 +45,11 @@ MIGRATIONS: tuple[str, ...] = (
         created_at TEXT NOT NULL, delivered_at TEXT, reason TEXT
     ) STRICT;
     """,
+    # 2: jobs say what they are at, and can be cancelled
+    """
+    ALTER TABLE job ADD COLUMN message TEXT;
+    ALTER TABLE job ADD COLUMN unwanted INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 
