@@ -290,7 +290,7 @@ class WebhookIn(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"url": "https://cms.example.org/hooks/samestory"}]})
     url: str = Field(max_length=2000)
     secret: str | None = Field(None, max_length=200, description="`whsec_` and base64 of 24 to 64 bytes.")
-    after: int | None = Field(None, ge=0)
+    after: int | None = Field(None, ge=0, lt=2**63)
 
 
 class WebhookOut(BaseModel):
