@@ -47,6 +47,10 @@ def _begin(folder: Path, model: str | None) -> None:
     _pipeline = Pipeline(folder, model)
 
 
+def _awake() -> None:
+    """Nothing: the process has begun."""
+
+
 def _call(method: str, arguments: tuple[Any, ...]) -> Any:
     return getattr(_pipeline, method)(*arguments)
 
@@ -78,11 +82,19 @@ class Writer:
         async with self._turn:
             return await self._submit(method, arguments)
 
-    async def _submit(self, method: str, arguments: tuple[Any, ...]) -> Any:
+    def start_soon(self) -> None:
+        """Start the writing process, if there is none, so that it is there when something is to be written."""
+        if self._executor is None:
+            asyncio.get_running_loop().run_in_executor(self._process(), _awake)
+
+    def _process(self) -> ProcessPoolExecutor:
         if self._executor is None:
             self._executor = ProcessPoolExecutor(1, get_context("spawn"), _begin, self._arguments)
+        return self._executor
+
+    async def _submit(self, method: str, arguments: tuple[Any, ...]) -> Any:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, _call, method, arguments)
+            return await asyncio.get_running_loop().run_in_executor(self._process(), _call, method, arguments)
         except BrokenProcessPool as error:
             self._executor = None
             if method != CATCH_UP:  # else it may be what ends them
