@@ -27,7 +27,10 @@ class Database:
         self._guard = threading.Lock()
 
     def connection(self) -> sqlite3.Connection:
-        """This thread's connection."""
+        """This thread's connection, for rows that have a file of their own."""
+        return self._connection()
+
+    def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = sqlite3.connect(
@@ -69,17 +72,17 @@ class Database:
                 for part in migrations[number].split(";"):
                     statement += part + ";"
                     if sqlite3.complete_statement(statement):  # a trigger holds statements that end within it
-                        self.connection().execute(statement)
+                        self._connection().execute(statement)
                         statement = ""
-                self.connection().execute(f"PRAGMA user_version = {number + 1}")
+                self._connection().execute(f"PRAGMA user_version = {number + 1}")
 
     def _version(self) -> int:
-        return int(self.connection().execute("PRAGMA user_version").fetchone()[0])
+        return int(self._connection().execute("PRAGMA user_version").fetchone()[0])
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """All or nothing, one writer at a time over all processes: commits at the end, rolls back on any exception."""
-        connection = self.connection()
+        connection = self._connection()
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:

@@ -80,24 +80,24 @@ class Store(Database):
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run one statement on this thread's connection."""
-        return self.connection().execute(statement, values)
+        return self._connection().execute(statement, values)
 
     def executemany(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for every row of `rows`."""
-        self.connection().executemany(statement, rows)
+        self._connection().executemany(statement, rows)
 
     def copy_to(self, path: Path) -> None:
         """Copy the last committed state into a new database file, while others go on reading and writing."""
         target = sqlite3.connect(path)
         try:
-            self.connection().backup(target)
+            self._connection().backup(target)
         finally:
             target.close()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """One unchanging state of the database for several reads; inside ``writing()`` or another ``reading()``, theirs."""
-        connection = self.connection()
+        connection = self._connection()
         if connection.in_transaction:
             yield
             return
@@ -109,16 +109,16 @@ class Store(Database):
 
     def rows(self, question: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """The rows of a SELECT over the tables above."""
-        return self.connection().execute(question, values).fetchall()
+        return self._connection().execute(question, values).fetchall()
 
     # settings
 
     def setting(self, name: str) -> str | None:
-        row = self.connection().execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
+        row = self._connection().execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
 
     def set_setting(self, name: str, value: str) -> None:
-        self.connection().execute(
+        self._connection().execute(
             "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
         )
 
@@ -129,7 +129,7 @@ class Store(Database):
         for found in self.find_documents("external_id = ?", external_id):
             return found
         row = (
-            self.connection()
+            self._connection()
             .execute("SELECT document_number, digest FROM alias WHERE external_id = ?", (external_id,))
             .fetchone()
         )
@@ -140,7 +140,7 @@ class Store(Database):
 
     def find_documents(self, condition: str, *values: object) -> list[StoredDocument]:
         """The documents that meet a condition in SQL, the first ones first, at most 50."""
-        rows = self.connection().execute(
+        rows = self._connection().execute(
             f"SELECT number, name, digest, text, (SELECT title FROM item WHERE document_number = document.number LIMIT 1) FROM document WHERE {condition} ORDER BY number LIMIT 50",
             values,
         )
@@ -154,18 +154,18 @@ class Store(Database):
         )  # fmt: skip
         if number is not None:
             if document.external_id is not None:
-                self.connection().execute(
+                self._connection().execute(
                     "INSERT OR REPLACE INTO alias SELECT external_id, digest, number FROM document WHERE number = ? AND external_id <> ?",
                     (number, document.external_id),
                 )
-                self.connection().execute("DELETE FROM alias WHERE external_id = ?", (document.external_id,))
-            self.connection().execute(
+                self._connection().execute("DELETE FROM alias WHERE external_id = ?", (document.external_id,))
+            self._connection().execute(
                 "UPDATE document SET name = ?, path = ?, form = ?, digest = ?, external_id = coalesce(?, external_id), text = ?, "
                 "address = ?, source = ?, published = ?, text_digest = ? WHERE number = ?",
                 (*values, number),
             )
             return number
-        cursor = self.connection().execute(
+        cursor = self._connection().execute(
             "INSERT INTO document (name, path, form, digest, external_id, text, address, source, published, text_digest) VALUES (?,?,?,?,?,?,?,?,?,?)",
             values,
         )
@@ -174,7 +174,7 @@ class Store(Database):
     def document_text(self, item_id: str) -> str | None:
         """The text of the document that an item was found in: what the item's offsets slice."""
         row = (
-            self.connection()
+            self._connection()
             .execute(
                 "SELECT document.text FROM document JOIN item ON item.document_number = document.number WHERE item.id = ?",
                 (item_id,),
@@ -184,20 +184,20 @@ class Store(Database):
         return str(row[0]) if row else None
 
     def items_of_document(self, number: int) -> list[Item]:
-        rows = self.connection().execute(
+        rows = self._connection().execute(
             f"SELECT {_ITEM_COLUMNS} FROM item WHERE document_number = ? ORDER BY number", (number,)
         )
         return [_item(row) for row in rows]
 
     def owner_of(self, item_id: str) -> int | None:
         """The document number that holds the item, or None where there is no such item."""
-        row = self.connection().execute("SELECT document_number FROM item WHERE id = ?", (item_id,)).fetchone()
+        row = self._connection().execute("SELECT document_number FROM item WHERE id = ?", (item_id,)).fetchone()
         return int(row[0]) if row else None
 
     def put_item(self, item: Item, document_number: int, at: str) -> int:
         """Insert the item, read `at` a time, or overwrite the one with its id; either way it waits for its relations. Returns its number."""
         self._leave_neighbours(item.id)
-        row = self.connection().execute(
+        row = self._connection().execute(
             f"INSERT INTO item ({_ITEM_COLUMNS}, document_number, seen_at, text_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
             'ON CONFLICT (id) DO UPDATE SET document = excluded.document, lang = excluded.lang, lang_confidence = excluded.lang_confidence, '
             "title = excluded.title, text = excluded.text, source = excluded.source, url = excluded.url, published = excluded.published, "
@@ -209,14 +209,14 @@ class Store(Database):
 
     def put_item_head(self, item: Item) -> None:
         """Overwrite what vectors and relations do not depend on: names, addresses, offsets."""
-        self.connection().execute(
+        self._connection().execute(
             'UPDATE item SET document = ?, lang_confidence = ?, source = ?, url = ?, "start" = ?, "end" = ?, spans = ? WHERE id = ?',
             (item.document, item.lang_confidence, item.source, item.url, item.start, item.end, json.dumps(item.spans), item.id),
         )  # fmt: skip
 
     def delete_items(self, item_ids: Iterable[str]) -> None:
         """Delete items with their vectors and relations, and documents left without any; the clusters they leave wait to be worked out."""
-        connection = self.connection()
+        connection = self._connection()
         item_ids = list(item_ids)
         self.touch(self.mates(item_ids) | self.partners(item_ids))
         self.leave_sentences(item_ids)
@@ -234,12 +234,12 @@ class Store(Database):
             )
 
     def item(self, item_id: str) -> Item | None:
-        row = self.connection().execute(f"SELECT {_ITEM_COLUMNS} FROM item WHERE id = ?", (item_id,)).fetchone()
+        row = self._connection().execute(f"SELECT {_ITEM_COLUMNS} FROM item WHERE id = ?", (item_id,)).fetchone()
         return _item(row) if row else None
 
     def items_by_document_name(self, name: str) -> list[Item]:
         """The items whose document's name or external id is, or was, `name`."""
-        rows = self.connection().execute(
+        rows = self._connection().execute(
             f"SELECT {_ITEM_COLUMNS} FROM item WHERE document = ?1 OR document_number = (SELECT document_number FROM alias WHERE external_id = ?1) ORDER BY number",
             (name,),
         )
@@ -247,7 +247,7 @@ class Store(Database):
 
     def items(self, after: int = 0, limit: int | None = None) -> list[tuple[int, Item]]:
         """(number, item) in order of arrival, those above number `after`, at most `limit`."""
-        rows = self.connection().execute(
+        rows = self._connection().execute(
             f"SELECT {_ITEM_COLUMNS}, number FROM item WHERE number > ? ORDER BY number LIMIT ?",
             (after, -1 if limit is None else limit),
         )
@@ -258,7 +258,7 @@ class Store(Database):
         found = []
         for item_id in item_ids:
             row = (
-                self.connection()
+                self._connection()
                 .execute(f"SELECT {_ITEM_COLUMNS}, number FROM item WHERE id = ?", (item_id,))
                 .fetchone()
             )
@@ -269,13 +269,13 @@ class Store(Database):
     def items_by_number(self, numbers: Iterable[int]) -> dict[int, Item]:
         found = {}
         for number in numbers:
-            row = self.connection().execute(f"SELECT {_ITEM_COLUMNS} FROM item WHERE number = ?", (number,)).fetchone()
+            row = self._connection().execute(f"SELECT {_ITEM_COLUMNS} FROM item WHERE number = ?", (number,)).fetchone()
             if row:
                 found[number] = _item(row)
         return found
 
     def count_items(self) -> int:
-        return int(self.connection().execute("SELECT count(*) FROM item").fetchone()[0])
+        return int(self._connection().execute("SELECT count(*) FROM item").fetchone()[0])
 
     # page lines
 
@@ -283,14 +283,14 @@ class Store(Database):
         """In how many pages each of `lines` (digests) was seen; those never seen are left out."""
         found = {}
         for line in lines:
-            row = self.connection().execute("SELECT documents FROM page_line WHERE line = ?", (line,)).fetchone()
+            row = self._connection().execute("SELECT documents FROM page_line WHERE line = ?", (line,)).fetchone()
             if row:
                 found[line] = int(row[0])
         return found
 
     def count_lines(self, lines: Iterable[str]) -> None:
         """Note that one more page holds each of `lines` (digests)."""
-        self.connection().executemany(
+        self._connection().executemany(
             "INSERT INTO page_line VALUES (?, 1) ON CONFLICT (line) DO UPDATE SET documents = documents + 1",
             ((line,) for line in lines),
         )
@@ -298,7 +298,7 @@ class Store(Database):
     # vectors
 
     def put_vectors(self, number: int, vectors: ItemVectors) -> None:
-        self.connection().execute(
+        self._connection().execute(
             "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?)",
             (
                 number,
@@ -312,7 +312,7 @@ class Store(Database):
     def vectors(self, number: int, dimension: int) -> ItemVectors:
         """The vectors of one item. Raises KeyError if there are none."""
         row = (
-            self.connection()
+            self._connection()
             .execute("SELECT views, sentences, sentence_spans FROM vectors WHERE item_number = ?", (number,))
             .fetchone()
         )
@@ -325,7 +325,7 @@ class Store(Database):
     def views_since(self, generation: int, dimension: int) -> tuple[list[int], list[str], Vectors]:
         """The story vectors put after `generation`: item numbers, languages and rows (n, d). 0 gives all."""
         rows = (
-            self.connection()
+            self._connection()
             .execute(
                 "SELECT item_number, lang, views FROM vectors JOIN item ON number = item_number WHERE generation > ? ORDER BY item_number",
                 (generation,),
@@ -341,7 +341,7 @@ class Store(Database):
 
     def _leave_neighbours(self, item_id: str) -> None:
         """Note that an item's vectors are to go: the neighbourhoods that it is in are worked out again."""
-        connection = self.connection()
+        connection = self._connection()
         connection.execute(
             "INSERT INTO neighbour_left SELECT number, lang, views FROM item JOIN vectors ON item_number = number WHERE id = ? AND number IN (SELECT item_number FROM neighbourhood)",
             (item_id,),
@@ -363,7 +363,7 @@ class Store(Database):
         """The story vectors (n, d) of items, in the order given. Raises KeyError where one has none."""
         found = np.empty((len(numbers), dimension), dtype=np.float32)
         for place, number in enumerate(numbers):
-            row = self.connection().execute("SELECT views FROM vectors WHERE item_number = ?", (number,)).fetchone()
+            row = self._connection().execute("SELECT views FROM vectors WHERE item_number = ?", (number,)).fetchone()
             if row is None:
                 raise KeyError(number)
             found[place] = np.frombuffer(row[0], dtype="<f4", count=dimension)
@@ -372,27 +372,27 @@ class Store(Database):
     def heads(self, numbers: Iterable[int]) -> dict[int, tuple[str, str]]:
         """The ids and languages of items."""
         return {
-            number: self.connection().execute("SELECT id, lang FROM item WHERE number = ?", (number,)).fetchone()
+            number: self._connection().execute("SELECT id, lang FROM item WHERE number = ?", (number,)).fetchone()
             for number in numbers
         }
 
     def number_and_lang(self, item_id: str) -> tuple[int, str]:
         """The row number and language of an item. Raises KeyError if there is no such item."""
-        row = self.connection().execute("SELECT number, lang FROM item WHERE id = ?", (item_id,)).fetchone()
+        row = self._connection().execute("SELECT number, lang FROM item WHERE id = ?", (item_id,)).fetchone()
         if row is None:
             raise KeyError(item_id)
         return int(row[0]), str(row[1])
 
     def wait_again(self, item_ids: Iterable[str]) -> None:
         """Items whose relations are to be worked out once more."""
-        self.connection().executemany("UPDATE item SET related = 0 WHERE id = ?", ((item_id,) for item_id in item_ids))
+        self._connection().executemany("UPDATE item SET related = 0 WHERE id = ?", ((item_id,) for item_id in item_ids))
 
     def drop_pairs(self, pairs: Iterable[tuple[str, str]]) -> None:
-        self.connection().executemany("DELETE FROM relation WHERE a = ? AND b = ?", pairs)
+        self._connection().executemany("DELETE FROM relation WHERE a = ? AND b = ?", pairs)
 
     def gone_since(self, generation: int) -> list[int]:
         """The numbers of the items deleted after `generation`."""
-        rows = self.connection().execute("SELECT item_number FROM vectors_gone WHERE generation > ?", (generation,))
+        rows = self._connection().execute("SELECT item_number FROM vectors_gone WHERE generation > ?", (generation,))
         return [int(row[0]) for row in rows]
 
     def generation(self) -> int:
@@ -407,14 +407,14 @@ class Store(Database):
 
     def keep_revision(self, item_id: str) -> None:
         """Keep the item's present text as a revision, before another takes its place."""
-        self.connection().execute(
+        self._connection().execute(
             "INSERT INTO revision SELECT id, (SELECT count(*) + 1 FROM revision WHERE item = item.id), text_at, title, text FROM item WHERE id = ?",
             (item_id,),
         )
 
     def revisions(self, item_id: str) -> list[Revision]:
         """Every text that the item has had, oldest first, the present one last."""
-        rows = self.connection().execute(
+        rows = self._connection().execute(
             "SELECT item, number, at, title, text FROM revision WHERE item = ?1 UNION ALL "
             "SELECT id, (SELECT count(*) + 1 FROM revision WHERE item = ?1), text_at, title, text FROM item WHERE id = ?1 ORDER BY number",
             (item_id,),
@@ -424,30 +424,30 @@ class Store(Database):
     def item_at(self, item: Item, moment: str) -> Item:
         """The item with the title and text that it had at a moment, as far as it was there."""
         row = (
-            self.connection()
+            self._connection()
             .execute(
                 "SELECT title, text FROM revision WHERE item = ? AND at <= ? ORDER BY number DESC", (item.id, moment)
             )
             .fetchone()
         )
-        current = self.connection().execute("SELECT text_at <= ? FROM item WHERE id = ?", (moment, item.id)).fetchone()
+        current = self._connection().execute("SELECT text_at <= ? FROM item WHERE id = ?", (moment, item.id)).fetchone()
         return item if row is None or current[0] else replace(item, title=row[0], text=row[1])
 
     def outdate(self, item_ids: Iterable[str], revised: str) -> None:
         """Note that items are translations of what `revised` was before."""
-        self.connection().executemany(
+        self._connection().executemany(
             "INSERT OR IGNORE INTO outdated VALUES (?, ?)", ((item_id, revised) for item_id in item_ids)
         )
 
     def catch_up(self, item_id: str) -> set[str]:
         """Forget that the item is a translation of what others were before; returns these others."""
-        rows = self.connection().execute("DELETE FROM outdated WHERE item = ? RETURNING revised", (item_id,))
+        rows = self._connection().execute("DELETE FROM outdated WHERE item = ? RETURNING revised", (item_id,))
         return {str(row[0]) for row in rows}
 
     def outdated(self, left: str, right: str) -> str | None:
         """Which of two items is a translation of what the other was before it was revised; None if neither."""
         row = (
-            self.connection()
+            self._connection()
             .execute(
                 "SELECT item FROM outdated WHERE item = ?1 AND revised = ?2 OR item = ?2 AND revised = ?1",
                 (left, right),
@@ -460,43 +460,43 @@ class Store(Database):
 
     def unrelated(self) -> list[tuple[int, Item]]:
         """(number, item) of the items whose relations have not been worked out."""
-        rows = self.connection().execute(f"SELECT {_ITEM_COLUMNS}, number FROM item WHERE related = 0 ORDER BY number")
+        rows = self._connection().execute(f"SELECT {_ITEM_COLUMNS}, number FROM item WHERE related = 0 ORDER BY number")
         return [(row[12], _item(row)) for row in rows]
 
     def mark_related(self, item_ids: Iterable[str]) -> None:
         """Note that the items' relations are there, and that their clusters wait to be worked out."""
         item_ids = list(item_ids)
-        self.connection().executemany("UPDATE item SET related = 1 WHERE id = ?", ((item_id,) for item_id in item_ids))
+        self._connection().executemany("UPDATE item SET related = 1 WHERE id = ?", ((item_id,) for item_id in item_ids))
         self.touch(item_ids)
 
     def drop_relations(self, item_id: str) -> None:
         """Forget the item's relations; its clusters, and those of its partners, wait to be worked out."""
         self.touch({item_id} | self.partners([item_id]))
         for table in ("relation", "comparison"):
-            self.connection().execute(f"DELETE FROM {table} WHERE a = ? OR b = ?", (item_id, item_id))
+            self._connection().execute(f"DELETE FROM {table} WHERE a = ? OR b = ?", (item_id, item_id))
 
     def relate_again(self, item_ids: Iterable[str]) -> None:
         """Forget the items' relations, which are to be worked out anew."""
         for item_id in item_ids:
             self.drop_relations(item_id)
             self._leave_neighbours(item_id)
-            self.connection().execute("UPDATE item SET related = 0 WHERE id = ?", (item_id,))
+            self._connection().execute("UPDATE item SET related = 0 WHERE id = ?", (item_id,))
 
     def left_sentences(self) -> bool:
         """Whether a frequent sentence has lost a holder since boilerplate was last brought up to date."""
-        return self.connection().execute("SELECT 1 FROM sentence_left LIMIT 1").fetchone() is not None
+        return self._connection().execute("SELECT 1 FROM sentence_left LIMIT 1").fetchone() is not None
 
     def leave_sentences(self, item_ids: Iterable[str]) -> None:
         """Forget the sentences of items, and note the frequent ones among them: they have a holder less."""
         for item_id in item_ids:
-            self.connection().execute(
+            self._connection().execute(
                 "INSERT OR IGNORE INTO sentence_left SELECT digest FROM sentence WHERE item = ? AND digest IN (SELECT digest FROM frequent_sentence)",
                 (item_id,),
             )
-            self.connection().execute("DELETE FROM sentence WHERE item = ?", (item_id,))
+            self._connection().execute("DELETE FROM sentence WHERE item = ?", (item_id,))
 
     def put_relations(self, relations: Iterable[Relation]) -> None:
-        self.connection().executemany(
+        self._connection().executemany(
             "INSERT OR REPLACE INTO relation VALUES (?, ?, ?, ?, ?, ?)",
             (
                 (found.a, found.b, found.kind.value, found.score, json.dumps(found.evidence, ensure_ascii=False), found.evidence.get("contained"))
@@ -508,7 +508,7 @@ class Store(Database):
         """The items that any of `item_ids` has a relation with, of whatever kind."""
         found = set()
         for item_id in item_ids:
-            rows = self.connection().execute(
+            rows = self._connection().execute(
                 "SELECT b FROM relation WHERE a = ? UNION ALL SELECT a FROM relation WHERE b = ?", (item_id, item_id)
             )
             found |= {str(row[0]) for row in rows}
@@ -516,7 +516,7 @@ class Store(Database):
 
     def edges_of(self, item_id: str) -> list[Relation]:
         """The item's relations as clustering needs them, the evidence no more than what an excerpt is contained in."""
-        rows = self.connection().execute(
+        rows = self._connection().execute(
             "SELECT a, b, kind, score, contained FROM relation WHERE a = ? UNION ALL SELECT a, b, kind, score, contained FROM relation WHERE b = ?",
             (item_id, item_id),
         )
@@ -524,14 +524,14 @@ class Store(Database):
 
     def edges(self) -> Iterator[Relation]:
         """Every relation, in the same way: one scan of an index, without reading any evidence."""
-        rows = self.connection().execute(
+        rows = self._connection().execute(
             "SELECT a, b, kind, score, contained FROM relation INDEXED BY relation_edges ORDER BY b, a"
         )
         return map(_edge, rows)
 
     def relations_of(self, item_id: str) -> list[Relation]:
         """The item's relations, strongest first."""
-        rows = self.connection().execute(
+        rows = self._connection().execute(
             "SELECT a, b, kind, score, evidence FROM relation WHERE a = ? UNION ALL SELECT a, b, kind, score, evidence FROM relation WHERE b = ? ORDER BY 4 DESC, 1, 2",
             (item_id, item_id),
         )
@@ -539,13 +539,13 @@ class Store(Database):
 
     def relations(self) -> Iterator[Relation]:
         """Every relation, in the order of its ids."""
-        for row in self.connection().execute("SELECT a, b, kind, score, evidence FROM relation ORDER BY a, b"):
+        for row in self._connection().execute("SELECT a, b, kind, score, evidence FROM relation ORDER BY a, b"):
             yield _relation(row)
 
     def relation(self, left: str, right: str) -> Relation | None:
         a, b = sorted((left, right))
         row = (
-            self.connection()
+            self._connection()
             .execute("SELECT a, b, kind, score, evidence FROM relation WHERE a = ? AND b = ?", (a, b))
             .fetchone()
         )
@@ -555,15 +555,15 @@ class Store(Database):
 
     def touch(self, item_ids: Iterable[str]) -> None:
         """Note that the clusters of these items wait to be worked out: it outlives a killed process."""
-        self.connection().executemany("INSERT OR IGNORE INTO touched VALUES (?)", ((item_id,) for item_id in item_ids))
+        self._connection().executemany("INSERT OR IGNORE INTO touched VALUES (?)", ((item_id,) for item_id in item_ids))
 
     def touched(self) -> set[str]:
         """The items whose clusters wait to be worked out; some may have been deleted since."""
-        return {str(row[0]) for row in self.connection().execute("SELECT item FROM touched")}
+        return {str(row[0]) for row in self._connection().execute("SELECT item FROM touched")}
 
     def put_cluster(self, cluster_id: str, item_ids: Iterable[str]) -> None:
         """Put items under a cluster's id."""
-        self.connection().executemany(
+        self._connection().executemany(
             "UPDATE item SET cluster = ? WHERE id = ?", ((cluster_id, item_id) for item_id in item_ids)
         )
 
@@ -571,7 +571,7 @@ class Store(Database):
         """item → its cluster, for those that are in one."""
         if len(item_ids) > BULK:
             wanted = set(item_ids)
-            rows = self.connection().execute("SELECT id, cluster FROM item WHERE cluster IS NOT NULL")
+            rows = self._connection().execute("SELECT id, cluster FROM item WHERE cluster IS NOT NULL")
             return {item_id: cluster for item_id, cluster in rows if item_id in wanted}
         found = ((item_id, self.cluster_of(item_id)) for item_id in item_ids)
         return {item_id: cluster for item_id, cluster in found if cluster}
@@ -579,20 +579,20 @@ class Store(Database):
     def published(self, item_ids: Sequence[str]) -> dict[str, str | None]:
         """item → when it was published, ISO 8601 or None."""
         if len(item_ids) > BULK:
-            return dict(self.connection().execute("SELECT id, published FROM item"))
+            return dict(self._connection().execute("SELECT id, published FROM item"))
         rows = (
-            self.connection().execute("SELECT id, published FROM item WHERE id = ?", (one,)).fetchone()
+            self._connection().execute("SELECT id, published FROM item WHERE id = ?", (one,)).fetchone()
             for one in item_ids
         )
         return {row[0]: row[1] for row in rows if row}
 
     def cluster_of(self, item_id: str) -> str | None:
-        row = self.connection().execute("SELECT cluster FROM item WHERE id = ?", (item_id,)).fetchone()
+        row = self._connection().execute("SELECT cluster FROM item WHERE id = ?", (item_id,)).fetchone()
         return str(row[0]) if row and row[0] else None
 
     def cluster_items(self, cluster_id: str) -> list[Item]:
         """The items of a cluster in order of arrival; [] where there is no such cluster."""
-        rows = self.connection().execute(
+        rows = self._connection().execute(
             f"SELECT {_ITEM_COLUMNS} FROM item WHERE cluster = ? ORDER BY number", (cluster_id,)
         )
         return [_item(row) for row in rows]
@@ -600,7 +600,7 @@ class Store(Database):
     def clusters(self) -> list[Cluster]:
         """Every cluster, the one whose first item arrived first leading, its items in order of arrival."""
         members: dict[str, list[str]] = {}
-        for cluster, item_id in self.connection().execute(
+        for cluster, item_id in self._connection().execute(
             "SELECT cluster, id FROM item WHERE cluster IS NOT NULL ORDER BY number"
         ):
             members.setdefault(cluster, []).append(item_id)
@@ -611,7 +611,7 @@ class Store(Database):
         found = []
         for item_id in item_ids:
             row = (
-                self.connection()
+                self._connection()
                 .execute(f"SELECT {_ITEM_COLUMNS}, seen_at FROM item WHERE id = ?", (item_id,))
                 .fetchone()
             )
@@ -627,11 +627,11 @@ class Store(Database):
     def cluster_ids(self, after: str = "", limit: int | None = None) -> list[str]:
         """Ids of the clusters, the one whose first item arrived first leading, those after the id `after`."""
         first = (
-            self.connection().execute("SELECT min(number) FROM item WHERE cluster = ?", (after,)).fetchone()[0]
+            self._connection().execute("SELECT min(number) FROM item WHERE cluster = ?", (after,)).fetchone()[0]
             if after
             else 0
         )
-        rows = self.connection().execute(
+        rows = self._connection().execute(
             "SELECT cluster, min(number) AS first FROM item WHERE cluster IS NOT NULL GROUP BY cluster HAVING first > ? ORDER BY first LIMIT ?",
             (first or 0, -1 if limit is None else limit),
         )
