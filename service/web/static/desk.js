@@ -58,7 +58,7 @@ function light(event) {
   if (!sentence) return;
   for (const mate of document.querySelectorAll(`.s[data-pivot="${sentence.dataset.pivot}"]`)) mate.classList.add("lit");
 }
-for (const side of document.querySelectorAll(".side")) {
+for (const side of document.querySelectorAll(".side, .beside")) {
   side.addEventListener("mouseover", light);
   side.addEventListener("mouseleave", light);
   side.addEventListener("click", light);
