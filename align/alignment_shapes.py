@@ -45,7 +45,10 @@ def _differences(found: Differences) -> Json:
 
 
 def _quantity(found: Quantity | None) -> Json | None:
-    return None if found is None else {"text": found.text, "value": found.value, "unit": found.unit}
+    if found is None:
+        return None
+    shape: Json = {"text": found.text, "value": found.value, "unit": found.unit}
+    return shape if found.end is None else {**shape, "end": found.end}
 
 
 def _beads(beads: Sequence[Bead]) -> list[Json]:
