@@ -117,7 +117,7 @@ def _compared(
     for own in list(left):
         for other in list(right):
             same = agree(own, other, days)
-            if same is None and not (own.moment and other.moment):
+            if (same is None and not (own.moment and other.moment)) or own.slight or other.slight:
                 continue
             left.remove(own)
             right.remove(other)

@@ -23,7 +23,7 @@ _ERAS = {"令和": 2018, "平成": 1988, "昭和": 1925, "大正": 1911, "明治
 """Japanese eras and the year before their first, in the common calendar."""
 _J = r"(?:\d{1,2}|[一二三四五六七八九十]{1,3})"
 _JA_DATE = re.compile(
-    rf"(?:(?:(?P<era>{'|'.join(_ERAS)})(?P<nth>\d{{1,2}}|元|[一二三四五六七八九十]{{1,3}})|(?P<year>\d{{4}}))年)?"
+    rf"(?:(?:(?P<era>{'|'.join(_ERAS)})(?P<nth>\d{{1,2}}|元|[一二三四五六七八九十]{{1,3}})|(?P<year>(?<!\d)(?:\d{{4}}|\d\d(?=年\d{{1,2}}月))))年(?!代))?"
     rf"(?:(?P<month>{_J})月)?(?P<day>(?<![\d.,数]){_J}日(?!間|後|目|連続|本|以内|以上|以降の|分|ぶり|前|々))?"
 )
 _ISO = re.compile(r"\b(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})\b")
@@ -39,6 +39,7 @@ _ALLE = re.compile(
     re.IGNORECASE,
 )
 _JA_CLOCK = re.compile(r"(?P<half>午前|午後)?(?P<h>\d{1,2})時(?!間|代|点)(?:(?P<min>\d{1,2})分|(?P<thirty>半))?")
+_HOUR = re.compile(r" (?:o['’]clock|uhr)\b", re.IGNORECASE)
 _NOON = {
     "en": r"\bnoon\b(?P<noon>)|\bmidnight\b", "de": r"\bmitternacht\b", "it": r"\bmezzogiorno\b(?P<noon>)|\bmezzanotte\b", "ja": r"正午(?P<noon>)",
 }  # fmt: skip
@@ -46,7 +47,7 @@ _NOON = {
 
 @dataclass(frozen=True)
 class Moment:
-    """A date ("date", "weekday" 1 to 7, "calendar week" yyyyww, a bare year "", "relative day", …) or time of day ("time", hhmm) at `start` to `end`."""
+    """A date ("date", "weekday" 1 to 7, "calendar week" yyyyww, a bare year "", "relative day", "decade", …) or time of day ("time", hhmm) at `start` to `end`."""
 
     start: int
     end: int
@@ -59,7 +60,7 @@ def moments(text: str, lang: str, published: Day | None) -> list[Moment]:
     found: list[Moment] = []
     taken = [False] * (len(text) + 1)
     for moment in itertools.chain(
-        _clock(text, lang), _weekdays(text, lang, published), _ago(text, lang, published), _dates(text, lang),
+        _decades(text, spoken(lang)), _clock(text, lang), _weekdays(text, lang, published), _ago(text, lang, published), _dates(text, lang),
         _relative(text, lang, published), _years(text),
     ):  # fmt: skip
         if moment.end > moment.start and not any(taken[moment.start : moment.end]):
@@ -103,13 +104,19 @@ def _clock(text: str, lang: str) -> Iterator[Moment]:
     patterns = [_JA_CLOCK] if lang == "ja" else [_CLOCK, _COLON, *([_ALLE] if lang == "it" else [])]
     for match in itertools.chain.from_iterable(pattern.finditer(text) for pattern in patterns):
         named = match.groupdict()
-        hour, minute = int(named["h"]), int(named.get("min") or named.get("more") or (30 if named.get("thirty") else 0))
-        if named.get("half") in ("p", "P", "午後") and hour < 12:
-            hour += 12
-        elif named.get("half") in ("a", "A") and hour == 12:
-            hour = 0
-        if hour <= 24 and minute < 60:
-            yield Moment(match.start(), match.end(), hour * 100.0 + minute, "time")
+        oclock, minute = (
+            int(named["h"]),
+            int(named.get("min") or named.get("more") or (30 if named.get("thirty") else 0)),
+        )
+        if named.get("half") in ("p", "P", "午後") and oclock < 12:
+            oclock += 12
+        elif named.get("half") in ("a", "A") and oclock == 12:
+            oclock = 0
+        if oclock <= 24 and minute < 60:
+            yield Moment(match.start(), match.end(), oclock * 100.0 + minute, "time")
+    for numeral in numerals(text, lang) if lang in ("en", "de") else ():
+        if (hour := _HOUR.match(text, numeral.end)) and numeral.value in range(1, 25):
+            yield Moment(numeral.start, hour.end(), numeral.value * 100, "time")
     for match in re.finditer(_NOON[spoken(lang)], text):
         yield Moment(match.start(), match.end(), 0.0 if match.groupdict().get("noon") is None else 1200.0, "time")
 
@@ -211,12 +218,14 @@ def _japanese_dates(text: str) -> Iterator[Moment]:
         if not match.group():
             continue
         year = int(match["year"] or 0)
+        if match["year"] and year < 100:
+            year += 1900 if year >= 50 else 2000
         if match["era"]:
             year = _ERAS[match["era"]] + (1 if match["nth"] == "元" else int(japanese_value(match["nth"])))
         month = int(japanese_value(match["month"])) if match["month"] else 0
         day = int(japanese_value(match["day"][:-1])) if match["day"] else 0
-        if month > 12 or day > 31:
-            continue
+        if month > 12 or day > 31 or (day and not month and not match["day"][0].isdigit()):
+            continue  # 一日 is "a day"
         if year and not month:
             yield Moment(match.start(), match.start() + match.group().index("年") + 1, float(year), "")
         elif month or day:
@@ -262,6 +271,15 @@ def _named_dates(text: str, lang: str) -> Iterator[Moment]:
             yield Moment(start, between, value - day + int(named["from"]), "date")
             start = between
         yield Moment(start, match.end(), value, "date")
+
+
+def _decades(text: str, lang: str) -> Iterator[Moment]:
+    for match in re.finditer(words("decade", lang), text, re.IGNORECASE):
+        year = int(match["y"]) if match["y"] else int(match["short"]) + (1900 if int(match["short"]) > 20 else 2000)
+        yield Moment(match.start(), match.end(), float(year), "decade")
+    named = Choice(table("decade_words", lang), before=r"(?<!\w)", after=r"(?!\w)")
+    for match in named.pattern.finditer(text):
+        yield Moment(match.start(), match.end(), float(named.value(match)), "decade")
 
 
 def _years(text: str) -> Iterator[Moment]:

@@ -17,7 +17,7 @@ from align.values import digits_value
 _LATIN = re.compile(r"(?<![\w.,])(?:\d{1,3}(?:[.,\u00a0\u202f '’]\d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,]\d+)?)")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th|s|er|º|°(?= [^\W\d_]{3}))(?!\w)", re.IGNORECASE)
 _UNIT_START = re.compile(
-    r"(?:km/h|kph|mph|k?m[²2³3]?|[cm]m|ha|k?g|t|l|h|min|[MGk]W|ft|lbs?|mila|enne|[Tt]sd|[Mm]io|[Mm]rd|mln|mld|[bt]n|mn|k)\b"
+    r"(?:km/h|kph|mph|k?m[²2³3]?|[cm]m|ha|k?g|t|l|h|min|[MGk]W|ft|lbs?|mila|enne|[Tt]sd|[Mm]io|[Mm]rd|mln|mld|[bt]n|mn|[kKM])\b"
 )
 _CODE = re.compile(r"[^\W\d_]-?$")
 """What stands before the digits of a code: A320, Covid-19."""
@@ -71,8 +71,8 @@ def _japanese(text: str) -> list[Numeral]:
         written = match.group().rstrip(",.")
         end = match.start() + len(written)
         before, after = text[max(0, match.start() - 1) : match.start()], text[end : end + 1]
-        if before in {"数", "何", "幾"} or after == "数":
-            continue  # 数十人, 十数人: no exact number
+        if before in {"数", "何", "幾"} or after in {"数", "代"}:
+            continue  # 数十人, 十数人, 20代: no exact number
         if written[0].isdigit():
             if _is_code(text, match.start(), end):
                 continue
@@ -95,7 +95,7 @@ def _pattern(lang: str, name: str) -> re.Pattern[str]:
         "half_before": rf"\b{words('half_before', lang)}(?!\w)",
         "articles": rf"\b{words('articles', lang)}(?!\w)['’]?",
     }
-    vague = rf"(?:{words('vague', lang)}|-) ?$"
+    vague = rf"\b{words('vague', lang)} $"
     return re.compile(opened.get(name, vague), re.IGNORECASE)
 
 
@@ -146,7 +146,7 @@ def _scaled(text: str, lang: str, start: int, end: int, value: float) -> tuple[i
         end, value = match.end(), value + 0.5 * _last_scale(value)
     while match := choice.pattern.match(text, end):
         word = match.group().strip(" -.")
-        money = re.search(r"[$€£¥]\s?$", text[:start]) is not None
+        money = re.search(r"[$€£¥]\s?$", text[:start]) or re.match(r"\s?[$€£¥]", text[match.end() :])
         if word.lower() in {"m", "k"} and not money:
             break  # metres
         scale *= choice.value(match)
@@ -193,7 +193,7 @@ def _spelled(text: str, lang: str) -> Iterator[tuple[int, int, float]]:
     for found in find_numbers([_Word(token) for _, token in tokens], lang, threshold=0):
         start, (last, word) = tokens[found.start][0], tokens[found.end - 1]
         end = last + len(word)
-        if _pattern(lang, "vague").search(text[:start]) and not text[:start].endswith("-"):
+        if _pattern(lang, "vague").search(text[:start]):
             continue
         if _no_number(text[start:end].lower(), text[:start].lower(), text[end:].lower(), lang, found.is_ordinal):
             continue
@@ -203,6 +203,12 @@ def _spelled(text: str, lang: str) -> Iterator[tuple[int, int, float]]:
 def _no_number(written: str, before: str, after: str, lang: str, ordinal: bool) -> bool:
     """Words that look like numbers: plural scales without a number, "according to", the time unit."""
     if written in {
+        "tens",
+        "hundreds",
+        "thousands",
+        "millions",
+        "billions",
+        "trillions",
         "millionen",
         "milliarden",
         "milioni",
@@ -217,9 +223,7 @@ def _no_number(written: str, before: str, after: str, lang: str, ordinal: bool) 
     }:
         return True  # with a number or an article before it is its scale
     if lang == "it" and written == "secondo":
-        return not before.endswith((" il ", " al ", " del ", " nel ", " un ")) or after.startswith(
-            (" la ", " il ", " i ", " le ", " l'")
-        )
+        return re.search(r"\b(?:il|al|del|nel|un|sul|dal|col) $", before) is None
     if lang == "it" and written == "cento" and before.endswith("per "):
         return True
     if lang == "it" and written in {"sei"}:

@@ -23,7 +23,7 @@ class Quantity:
     "date" (value yyyymmdd, zeros where the text is silent), "weekday" (1 Monday to 7), "calendar week" (yyyyww), "time" (hhmm) or
     "relative day", "relative week", "relative month", "relative year", counted from the day of publication.
     `value` has its scale word applied. `end` is the second number of a range or score, else None.
-    `article`: the number is a one that may be an article.
+    `article`: the word may be none, but an article or Italian "you are".
     """
 
     text: str
@@ -39,13 +39,14 @@ class Quantity:
 
     @property
     def slight(self) -> bool:
-        """Whether its absence means nothing: a one that may be an article, today."""
+        """Whether its absence means nothing: a word that may be none, today."""
         return self.article or (self.unit == "relative day" and self.value == 0)
 
 
 _NO_VALUE = re.compile(
     r"https?://\S+|www\.\S+|\S+@\S+\.\w+"  # addresses
     r"|\+\d[\d ()/-]{6,}\d|(?<![\d.,])(?:0\d{1,4}[ /-]\d{2,}(?:[ -]\d+)*|\d{3}-\d{4})(?!\d)"  # to call
+    r"|\b24/7\b|(?<![\d])\d0s\b"  # round the clock, of an age
     r"|(?<![\w.,])\d+\.\d{1,2}\.\d+(?:\.\d+)*(?![\w,])"  # versions; dates were read before
 )
 _HELD = "\x11"
@@ -91,6 +92,8 @@ def agree(
         return weekday_agrees(weekday.value, date.value, day or published[0] or published[1])
     if a.unit == b.unit == "date":
         return dates_agree(a.value, b.value)
+    if {a.unit, b.unit} == {"date", ""} and a.value == b.value <= 31:
+        return True  # the 27th, 27日
     if a.unit != b.unit and ({a.unit, b.unit} & _MOMENTS):
         return None
     if amounts_agree(a.value, a.unit, b.value, b.unit) and (
@@ -102,6 +105,7 @@ def agree(
 
 _MOMENTS = {
     "date",
+    "decade",
     "weekday",
     "calendar week",
     "time",
@@ -192,8 +196,9 @@ def _amounts(text: str, lang: str) -> list[tuple[int, Quantity]]:
         elif not own.numeral.article or own.unit:
             if own.numeral.article and own.value == 1.0 and text[own.start : own.numeral.end].lower() in ("a", "an"):
                 continue
+            written = text[own.start : own.end].strip()
             found.append(
-                (own.start, Quantity(text[own.start : own.end].strip(), own.value, own.unit, article=own.value == 1.0))
+                (own.start, Quantity(written, own.value, own.unit, article=own.value == 1.0 or written == "sei"))
             )
     return found
 
@@ -207,6 +212,8 @@ def _with_unit(text: str, lang: str, numeral: Numeral) -> _Amount:
             return _Amount(numeral.start, match.end(), numeral, value * 10 + int(match[1] or 0), "%")
         if unit == "km" and re.search(r"(?:時速|秒速|風速)(?:約|最大)?$", text[: numeral.start]):
             unit = "km/h"
+        if unit == "s" and (match := re.compile(r"\d{2}(?!\d|秒)").match(text, end)):  # 48秒97
+            return _Amount(numeral.start, match.end(), numeral, value + int(match.group()) / 100, "s")
         if unit == "year" and value >= 1000:
             end, unit = numeral.end, ""
     if dimension(unit) == "time" and (half := _half_after(spoken(lang)).match(text, end)):  # a year and a half
@@ -233,7 +240,7 @@ def _between(lang: str) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[st
 
 def _joined(text: str, lang: str, own: _Amount, following: _Amount) -> bool:
     """Whether two amounts are a range or a score."""
-    if own.unit and following.unit and dimension(own.unit) != dimension(following.unit):
+    if own.unit and following.unit and own.unit != following.unit:
         return False
     link, both, opened = _between(spoken(lang))
     written = text[own.end : following.start]
