@@ -9,6 +9,8 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from align.embedding import Encoder, StaticEncoder
+from align.names import NameDifference, NameReader, compare_names
 from align.quantities import Quantity, agree, quantities, split_range
 from align.sentences import Alignment
 
@@ -44,13 +46,14 @@ class Differences:
     left_out: tuple[int, ...]
     added: tuple[int, ...]
     quantities: tuple[QuantityDifference, ...]
+    names: tuple[NameDifference, ...]
     coverage: tuple[float, float]
     kind: str
     summary: tuple[str, ...]
 
 
-def differences(alignment: Alignment) -> Differences:
-    """Compare the two versions of an alignment."""
+def differences(alignment: Alignment, encoder: Encoder | None = None) -> Differences:
+    """Compare the two versions of an alignment; names only with a static `encoder`, whose token vectors know them."""
     together = [bead for bead in (*alignment.beads, *alignment.moved) if bead.a and bead.b]
     held_a = {place for bead in together for place in bead.a}
     held_b = {place for bead in together for place in bead.b}
@@ -73,6 +76,7 @@ def differences(alignment: Alignment) -> Differences:
             alignment.published,
         )
     )
+    names = _names(alignment, encoder) if isinstance(encoder, StaticEncoder) else ()
     coverage = (_share(alignment.a, held_a), _share(alignment.b, held_b))
     return Differences(
         aligned=len(together),
@@ -81,9 +85,24 @@ def differences(alignment: Alignment) -> Differences:
         left_out=left_out,
         added=added,
         quantities=found,
+        names=names,
         coverage=coverage,
         kind=_kind(coverage),
-        summary=_summary(alignment, left_out, added, found),
+        summary=_summary(alignment, left_out, added, found, names),
+    )
+
+
+def _names(alignment: Alignment, encoder: StaticEncoder) -> tuple[NameDifference, ...]:
+    a, b = (
+        NameReader(sentences, lang, encoder)
+        for sentences, lang in zip((alignment.a, alignment.b), alignment.langs, strict=True)
+    )
+    beads = enumerate((*alignment.beads, *alignment.moved))
+    return tuple(
+        found
+        for number, bead in beads
+        if bead.a and bead.b
+        for found in compare_names(number, (bead.a, bead.b), (a, b))
     )
 
 
@@ -156,18 +175,30 @@ def _said(own: Quantity, others: Sequence[Quantity], days: Days) -> bool:
 
 
 def _summary(
-    alignment: Alignment, left_out: Sequence[int], added: Sequence[int], found: Sequence[QuantityDifference]
+    alignment: Alignment,
+    left_out: Sequence[int],
+    added: Sequence[int],
+    found: Sequence[QuantityDifference],
+    names: Sequence[NameDifference],
 ) -> tuple[str, ...]:
+    """In plain words, what contradicts before what is missing and what agrees; names that agree only where they are written in two ways."""
     one, other = (f"The {NAMES.get(lang, lang)} version" for lang in alignment.langs)
     if one == other:
         one, other = "The first version", "The second version"
     lines = [f"{other} leaves out: {alignment.a[place]}" for place in left_out]
     lines += [f"{other} adds: {alignment.b[place]}" for place in added]
-    for entry in found:
-        if entry.a is not None and entry.b is not None:
-            lines.append(f"{entry.a.text} against {entry.b.text}: {entry.verdict}")
-        elif entry.a is not None:
-            lines.append(f"{entry.a.text}: missing in {other[0].lower()}{other[1:]}")
-        elif entry.b is not None:
-            lines.append(f"{entry.b.text}: missing in {one[0].lower()}{one[1:]}")
+    written = [(entry.verdict, entry.a and entry.a.text, entry.b and entry.b.text, "") for entry in found]
+    written += [
+        (entry.verdict, entry.a, entry.b, "the name ")
+        for entry in names
+        if entry.verdict != "agree" or entry.a != entry.b
+    ]
+    for wanted in ("contradict", "missing", "agree"):
+        for verdict, a, b, what in written:
+            if verdict != wanted:
+                continue
+            if a is not None and b is not None:
+                lines.append(f"{a} against {b}: {verdict}")
+            else:
+                lines.append(f"{other} leaves out {what}{a}" if b is None else f"{other} adds {what}{b}")
     return tuple(lines)
