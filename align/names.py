@@ -112,11 +112,15 @@ class NameReader:
         rows = self._encoder.rows(encoding.ids) if encoding.ids else np.zeros((0, self._encoder.dimension), np.float32)
         sums = np.concatenate([np.zeros((1, rows.shape[1]), np.float32), np.cumsum(rows, axis=0)])
         n = len(rows)
-        ends = [(start, start + size) for size in range(1, WINDOW + 1) for start in range(n - size + 1)]
-        spans = [(encoding.offsets[start][0], encoding.offsets[end - 1][1], end - start) for start, end in ends]
-        if not ends:
+        sizes = range(1, min(WINDOW, n) + 1)
+        spans = [
+            (encoding.offsets[start][0], encoding.offsets[start + size - 1][1], size)
+            for size in sizes
+            for start in range(n - size + 1)
+        ]
+        if not spans:
             return rows, []
-        runs = np.stack([sums[end] - sums[start] for start, end in ends])
+        runs = np.concatenate([sums[size:] - sums[:-size] for size in sizes])
         return np.asarray(runs / np.maximum(np.linalg.norm(runs, axis=1, keepdims=True), 1e-9), np.float32), spans
 
     def _word(self, place: int, start: int, end: int) -> str:
@@ -239,6 +243,7 @@ def _is_kanji(text: str) -> bool:
     return re.search(r"[一-鿿]", text) is not None
 
 
+@lru_cache(maxsize=65536)
 def _plain(word: str) -> str:
     """Letters without accents, lower-cased, without a genitive s."""
     letters = "".join(

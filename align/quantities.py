@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 
 from align.moments import dates_agree, moments, weekday_agrees
 from align.numerals import Numeral, japanese_value, numerals
@@ -56,6 +56,11 @@ _RATIO = re.compile(r"(?<![\d.,])(\d+|[一二三四五六七八九十百千]+)�
 
 def quantities(text: str, lang: str, published: datetime.date | None = None) -> list[Quantity]:
     """The quantities of `text` in order; relative dates are resolved where the day of publication is known."""
+    return list(_quantities(text, lang, published))
+
+
+@lru_cache(maxsize=4096)  # a text is compared with several others
+def _quantities(text: str, lang: str, published: datetime.date | None) -> tuple[Quantity, ...]:
     # NFKC makes an o of the sign of an ordinal.
     text = _without_vulgar(text, lang).replace("º", _HELD).replace("ª", _HELD)
     text = (
@@ -75,7 +80,7 @@ def quantities(text: str, lang: str, published: datetime.date | None = None) -> 
         found.append((start, Quantity(text[start:end], value, "fraction")))
         text = _blanked(text, start, end)
     found += _amounts(text, lang)
-    return [quantity for _, quantity in sorted(found, key=lambda placed: placed[0])]
+    return tuple(quantity for _, quantity in sorted(found, key=lambda placed: placed[0]))
 
 
 def agree(
