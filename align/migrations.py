@@ -173,8 +173,12 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX comparison_by_b ON comparison (b, a, lang_a, lang_b, logit, copy);
     DELETE FROM neighbourhood;
-    ALTER TABLE neighbourhood ADD COLUMN keyed INTEGER NOT NULL DEFAULT 0;
-    CREATE INDEX neighbourhood_by_keyed ON neighbourhood (keyed);
     UPDATE item SET related = 0;
+    """,
+    # 7: when an item got its keys, which is all that a reader follows
+    """
+    ALTER TABLE neighbourhood ADD COLUMN keyed INTEGER NOT NULL DEFAULT 0;
+    UPDATE neighbourhood SET keyed = run;
+    CREATE INDEX neighbourhood_by_keyed ON neighbourhood (keyed);
     """,
 )

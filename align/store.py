@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from align.errors import IndexBusyError, InputError
+from align.database import Database
+from align.errors import InputError
 from align.migrations import MIGRATIONS
 from align.records import Cluster, Document, Item, ItemVectors, Kind, Relation, Revision, Vectors
 
@@ -57,7 +57,7 @@ def _item(row: Sequence[Any]) -> Item:
     return Item(*row[:11], spans)  # type: ignore[call-arg]  # eleven columns of _ITEM_COLUMNS
 
 
-class Store:
+class Store(Database):
     """The database of one index folder.
 
     Opening runs the migrations that are missing; a database of a newer samestory is refused with
@@ -66,17 +66,19 @@ class Store:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / DATABASE
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
                 f"{folder}: cannot be an index folder ({error.strerror}); name another with --index"
             ) from error
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
-        self._guard = threading.Lock()
-        self._migrate()
+        super().__init__(folder / DATABASE, BUSY_SECONDS)
+        try:
+            self.migrate(MIGRATIONS)
+        except sqlite3.DatabaseError as error:
+            raise InputError(
+                f"{self.path}: not a samestory database ({error}); name another folder with --index"
+            ) from error
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run one statement on this thread's connection."""
@@ -86,57 +88,6 @@ class Store:
         """Run one statement for every row of `rows`."""
         self._connection().executemany(statement, rows)
 
-    def connection(self) -> sqlite3.Connection:
-        """This thread's connection, for rows that have a file of their own."""
-        return self._connection()
-
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(
-                self.path.absolute(), timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True
-            )
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            self._local.connection = connection
-            with self._guard:
-                self._connections.append(connection)
-        return connection
-
-    def close(self) -> None:
-        """Close every thread's connection."""
-        with self._guard:
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
-        self._local = threading.local()
-
-    def _migrate(self) -> None:
-        try:
-            version = self._connection().execute("PRAGMA user_version").fetchone()[0]
-        except sqlite3.DatabaseError as error:
-            raise InputError(
-                f"{self.path}: not a samestory database ({error}); name another folder with --index"
-            ) from error
-        if version > len(MIGRATIONS):
-            raise InputError(
-                f"{self.path}: written by a newer samestory (schema {version}, this one knows {len(MIGRATIONS)}); upgrade samestory"
-            )
-        if version == len(MIGRATIONS):
-            return
-        with self.writing():
-            connection = self._connection()
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            for number in range(version, len(MIGRATIONS)):
-                statement = ""
-                for part in MIGRATIONS[number].split(";"):
-                    statement += part + ";"
-                    if sqlite3.complete_statement(statement):  # a trigger holds statements that end within it
-                        connection.execute(statement)
-                        statement = ""
-                connection.execute(f"PRAGMA user_version = {number + 1}")
-
     def copy_to(self, path: Path) -> None:
         """Copy the last committed state into a new database file, while others go on reading and writing."""
         target = sqlite3.connect(path)
@@ -144,23 +95,6 @@ class Store:
             self._connection().backup(target)
         finally:
             target.close()
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """All or nothing: commits at the end, rolls back on any exception."""
-        connection = self._connection()
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise IndexBusyError(
-                f"{self.path}: another process has been writing for over {BUSY_SECONDS:.0f} s; try again when it has finished"
-            ) from error
-        try:
-            yield
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
 
     @contextmanager
     def reading(self) -> Iterator[None]:

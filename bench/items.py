@@ -10,11 +10,11 @@ from pathlib import Path
 SEEDS = Path(__file__).parent.parent / "seeds"
 
 
-def made(n_items: int, seed: int = 7) -> list[dict[str, str]]:
+def made(n_items: int, seed: int = 7, first_round: int = 0) -> list[dict[str, str]]:
     """`n_items` items: a bundled item with two thirds of its words, and every number, exchanged.
 
     Items of one bundled story share the names and numbers that replace theirs, so that they stay one story,
-    as long as the same round makes them. Japanese, which has no spaces, exchanges runs of kanji or kana.
+    as long as the same round makes them; other rounds' numbers are others. Japanese, which has no spaces, exchanges runs of kanji or kana.
     """
     chance = random.Random(seed)
     lines = [json.loads(line) for path in sorted(SEEDS.glob("*.jsonl")) for line in path.open(encoding="utf-8")]
@@ -23,7 +23,7 @@ def made(n_items: int, seed: int = 7) -> list[dict[str, str]]:
     for line in lines:
         pool.setdefault(line["lang"], []).extend(word for word in piece.findall(line["text"]) if not word.isdigit())
     items: list[dict[str, str]] = []
-    round_number = 0
+    round_number = first_round
     while len(items) < n_items:
         for line in lines:
             own = random.Random(f"{round_number}:{line['id'].rsplit('.', 1)[0]}")
