@@ -127,7 +127,7 @@ def list_items(store: Store, wanted: ItemFilter, after: int = 0, limit: int = 10
         f"SELECT number FROM item WHERE {' AND '.join(['number > ?', *conditions])} ORDER BY number LIMIT ?",
         (after, *values, limit),
     )
-    return list(store.items_by_number(row[0] for row in numbers).items())
+    return list(store.items_by_number([row[0] for row in numbers]).items())
 
 
 def list_clusters(store: Store, wanted: ClusterFilter, after: int = 0, limit: int = 100) -> list[tuple[int, str]]:

@@ -8,12 +8,12 @@ from anyio import from_thread
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from align.comparing import compare_items
 from align.errors import DecisionConflictError, InputError, NotFoundError
 from align.shapes import headline
 from service.access import Editor, Reader
 from service.api.decisions import decided_by
 from service.api.health import Served
+from service.desk.compared import compare_items
 from service.desk.pages import OwnForm, local, render
 
 router = APIRouter(include_in_schema=False)

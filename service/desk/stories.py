@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from anyio import from_thread
 from fastapi import APIRouter, Query, Request
 
-from align.comparing import compare_items
 from align.errors import InputError
 from align.listing import ClusterFilter, ItemFilter, list_newest_clusters, moment
 from align.shapes import LANGUAGES
 from service.access import Reader
 from service.api.health import Served
 from service.api.paging import decode_cursor, encode_cursor
+from service.desk.compared import compare_items
 from service.desk.pages import render
 
 router = APIRouter(include_in_schema=False)
