@@ -13,6 +13,7 @@ from align.errors import InputError
 from align.terminal import model_option, open_index, options
 
 if TYPE_CHECKING:
+    from align.embedding import Encoder
     from align.exchange import AlignedPair
 
 FORMATS = ("json", "tmx", "xliff", "html")
@@ -61,13 +62,13 @@ def align(
         raise InputError("name two items or two files, A and B; --langs goes with --cluster ID or --all")
     files = [Path(name) for name in (a, b) if _is_file(name)]
     if len(files) == 2:
-        pair = _pair_of_files(files, lines, (lang_a, lang_b), model)
+        pair, encoder = _pair_of_files(files, lines, (lang_a, lang_b), model)
     elif lines or lang_a or lang_b:
         missing = b if _is_file(a) else a
         raise InputError(f"{missing}: no such file; --lines, --lang-a and --lang-b are for two files")
     else:
-        pair = _pair_of_items(a, b, model, folder)
-    _write(_formatted(pair, form, min_score), output)
+        pair, encoder = _pair_of_items(a, b, model, folder)
+    _write(_formatted(pair, encoder, form, min_score), output)
 
 
 def _lang_pair(langs: str | None) -> tuple[str, str] | None:
@@ -88,28 +89,29 @@ def _is_file(name: str) -> bool:
 
 def _pair_of_files(
     files: list[Path], lines: bool, langs: tuple[str | None, str | None], model: str | None
-) -> AlignedPair:
+) -> tuple[AlignedPair, Encoder]:
     from align.embedding import load_encoder
     from align.exchange import AlignedPair
     from align.versions import align_versions, version_of_file
 
     first, second = (version_of_file(path, lines, lang) for path, lang in zip(files, langs, strict=True))
-    return AlignedPair(first, second, align_versions(first, second, load_encoder(model)))
+    encoder = load_encoder(model)
+    return AlignedPair(first, second, align_versions(first, second, encoder)), encoder
 
 
-def _pair_of_items(a: str, b: str, model: str | None, folder: Path) -> AlignedPair:
+def _pair_of_items(a: str, b: str, model: str | None, folder: Path) -> tuple[AlignedPair, Encoder]:
     with open_index(folder, model) as pipeline:
-        return pipeline.aligned_pair(a, b)
+        return pipeline.aligned_pair(a, b), pipeline.encoder
 
 
-def _formatted(pair: AlignedPair, form: str, min_score: float) -> bytes:
+def _formatted(pair: AlignedPair, encoder: Encoder, form: str, min_score: float) -> bytes:
     from align.alignment_shapes import alignment_page, alignment_shape
 
     if form in ("tmx", "xliff"):
         return _memory([pair], form, min_score)
     if form == "html":
-        return alignment_page(pair.a, pair.b, pair.alignment).encode()
-    return (json.dumps(alignment_shape(pair.alignment), ensure_ascii=False) + "\n").encode()
+        return alignment_page(pair.a, pair.b, pair.alignment, encoder).encode()
+    return (json.dumps(alignment_shape(pair.alignment, encoder), ensure_ascii=False) + "\n").encode()
 
 
 def _memory(pairs: Iterable[AlignedPair], form: str, min_score: float) -> bytes:

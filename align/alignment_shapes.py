@@ -7,6 +7,7 @@ from importlib import resources
 from typing import Any
 
 from align.differences import Differences, differences
+from align.embedding import Encoder
 from align.quantities import Quantity
 from align.sentences import Alignment, Bead
 from align.versions import Version
@@ -14,9 +15,9 @@ from align.versions import Version
 Json = dict[str, Any]
 
 
-def alignment_shape(alignment: Alignment) -> Json:
+def alignment_shape(alignment: Alignment, encoder: Encoder) -> Json:
     """What ``samestory align`` prints: `beads` with indices from 0, the sentences `a` and `b`, what was `moved`, and what differs."""
-    differing = differences(alignment)
+    differing = differences(alignment, encoder)
     return {
         "beads": _beads(alignment.beads),
         "a": list(alignment.a),
@@ -40,22 +41,26 @@ def _differences(found: Differences) -> Json:
             {"bead": entry.bead, "verdict": entry.verdict, "a": _quantity(entry.a), "b": _quantity(entry.b)}
             for entry in found.quantities
         ],
+        "names": [{"bead": entry.bead, "verdict": entry.verdict, "a": entry.a, "b": entry.b} for entry in found.names],
         "summary": list(found.summary),
     }
 
 
 def _quantity(found: Quantity | None) -> Json | None:
-    return None if found is None else {"text": found.text, "value": found.value, "unit": found.unit}
+    if found is None:
+        return None
+    shape: Json = {"text": found.text, "value": found.value, "unit": found.unit}
+    return shape if found.end is None else {**shape, "end": found.end}
 
 
 def _beads(beads: Sequence[Bead]) -> list[Json]:
     return [{"a": list(bead.a), "b": list(bead.b), "score": round(bead.score, 4)} for bead in beads]
 
 
-def alignment_page(a: Version, b: Version, alignment: Alignment) -> str:
+def alignment_page(a: Version, b: Version, alignment: Alignment, encoder: Encoder) -> str:
     """Both versions side by side in HTML, a row a bead."""
     import jinja2
 
     source = (resources.files("align") / "alignment.html").read_text(encoding="utf-8")
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
-    return template.render(a=a, b=b, alignment=alignment, differences=differences(alignment))
+    return template.render(a=a, b=b, alignment=alignment, differences=differences(alignment, encoder))

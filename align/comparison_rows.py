@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any
 
 import msgpack
 import numpy as np
@@ -12,10 +16,76 @@ from align.describing import Traits
 from align.index import SLOTS
 from align.neighbourhoods import NEAREST
 from align.records import Kind, Vectors
-from align.relations import Comparison
+from align.relations import OPINIONS, Comparison, Copy
 from align.store import Store
 
 _AT_ONCE = 900  # SQLite's limit on the variables of one statement is far above
+
+
+Opinions = NDArray[np.void]
+"""(n,) of OPINIONS, and `copy`: 1 where overlap has decided."""
+_OPINIONS = np.dtype([*OPINIONS.descr, ("copy", np.int64)])
+_SCALE = 1e4  # features are rounded to four decimals
+_SORTED = 200_000
+"""From so many new comparisons on, an index of them is built anew, which is faster than a place for each."""
+
+
+@lru_cache(maxsize=1000)
+def lang_code(lang: str) -> int:
+    """A language as a number: its first seven letters."""
+    return int.from_bytes(lang.encode()[:7])
+
+
+@lru_cache(maxsize=1000)
+def lang_of(code: int) -> str:
+    """The language of a number."""
+    return code.to_bytes(7).lstrip(b"\0").decode()
+
+
+@dataclass(frozen=True)
+class FoundPairs:
+    """Comparisons on their way to the store, as columns (n,): of millions no object each is made.
+
+    `features` is (n, f), whole numbers of ten thousandths; `overlaps` is, by row, what `pack_copy` gives.
+    """
+
+    a: NDArray[np.int64]
+    b: NDArray[np.int64]
+    lang_a: NDArray[np.int64]
+    lang_b: NDArray[np.int64]
+    logit: NDArray[np.float64]
+    similarity: Vectors
+    by_key: NDArray[np.bool_]
+    features: NDArray[np.int32]
+    overlaps: dict[int, bytes]
+
+    def __len__(self) -> int:
+        return len(self.a)
+
+
+def whole_features(table: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Features (n, f), rounded to four decimals, as whole numbers."""
+    return np.rint(table * _SCALE).astype("<i4")
+
+
+def pack_copy(copy: Copy) -> bytes:
+    """What overlap has decided, for the store."""
+    return bytes(msgpack.packb((copy[0].value, *copy[1:])))
+
+
+def joined(parts: Sequence[FoundPairs]) -> FoundPairs:
+    """All of `parts` end to end."""
+    shifts = np.cumsum([0, *map(len, parts)])
+    overlaps = {
+        int(shift) + row: blob
+        for shift, part in zip(shifts, parts, strict=False)
+        for row, blob in part.overlaps.items()
+    }
+    columns: dict[str, Any] = {
+        column.name: np.concatenate([getattr(part, column.name) for part in parts])
+        for column in fields(FoundPairs)[:-1]
+    }
+    return FoundPairs(**columns, overlaps=overlaps)
 
 
 class ComparisonRows:
@@ -24,66 +94,107 @@ class ComparisonRows:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def put(self, found: Iterable[tuple[Comparison, float, bool]]) -> None:
-        """Comparisons, each with the cosine of its story views and whether a shared key proposed it."""
-        self.store.connection().executemany(
-            "INSERT OR REPLACE INTO comparison VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                (pair.a, pair.b, similarity, by_key, pair.logit, msgpack.packb((pair.langs, pair.features, pair.copy and pair.copy.value, pair.overlap, pair.extra)))
-                for pair, similarity, by_key in found
-            ),
-        )  # fmt: skip
+    def put(self, found: FoundPairs) -> None:
+        """Keep comparisons, in place of those of the same pairs."""
+        connection = self.store.connection()
+        many = len(found) > _SORTED
+        if many:
+            connection.execute("DROP INDEX comparison_by_b")
+        order = np.lexsort((found.b, found.a))
+        for start in range(0, len(order), _SORTED):
+            connection.executemany(
+                "INSERT OR REPLACE INTO comparison VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                self._as_rows(found, order[start : start + _SORTED]),
+            )
+        if many:
+            connection.execute("CREATE INDEX comparison_by_b ON comparison (b, a, lang_a, lang_b, logit, copy)")
 
-    def drop(self, pairs: Iterable[tuple[str, str]]) -> None:
+    @staticmethod
+    def _as_rows(found: FoundPairs, places: NDArray[np.int64]) -> Iterator[tuple[object, ...]]:
+        overlaps = list(map(found.overlaps.get, places.tolist()))
+        features = found.features[places]
+        width, blob = features.shape[1] * features.itemsize, features.tobytes()
+        columns = (found.a, found.b, found.lang_a, found.lang_b, found.logit)
+        return zip(
+            *(column[places].tolist() for column in columns),
+            (overlap is not None for overlap in overlaps),
+            found.similarity[places].tolist(),
+            found.by_key[places].tolist(),
+            (blob[start : start + width] for start in range(0, len(blob), width)),
+            overlaps,
+            strict=True,
+        )
+
+    def drop(self, pairs: Iterable[tuple[int, int]]) -> None:
         """Forget comparisons, and the relations that they became."""
         pairs = list(pairs)
-        for table in ("comparison", "relation"):
-            self.store.connection().executemany(f"DELETE FROM {table} WHERE a = ? AND b = ?", pairs)
-
-    def drop_of(self, item_ids: Iterable[str]) -> None:
-        """Forget every comparison and relation of some items."""
-        for item_id in item_ids:
-            for table in ("comparison", "relation"):
-                self.store.connection().execute(f"DELETE FROM {table} WHERE a = ? OR b = ?", (item_id, item_id))
-
-    def of(self, item_ids: Iterable[str]) -> list[Comparison]:
-        """Every comparison of some items, each once, in the order of its ids."""
-        wanted = sorted(item_ids)
-        found: dict[tuple[str, str], Comparison] = {}
-        for start in range(0, len(wanted), _AT_ONCE):
-            part = wanted[start : start + _AT_ONCE]
-            marks = ",".join("?" * len(part))
-            for side in ("a", "b"):
-                for row in self.store.connection().execute(
-                    f"SELECT a, b, logit, body FROM comparison WHERE {side} IN ({marks})", part
-                ):
-                    found[row[0], row[1]] = _comparison(row)
-        return [found[pair] for pair in sorted(found)]
-
-    def all(self) -> list[Comparison]:
-        """Every comparison, in the order of its ids."""
-        return [
-            _comparison(row)
-            for row in self.store.connection().execute("SELECT a, b, logit, body FROM comparison ORDER BY a, b")
-        ]
-
-    def nearest_pairs_of(self, item_id: str) -> list[tuple[str, float]]:
-        """(other item, cosine) of the comparisons that nearness alone proposed."""
-        rows = self.store.connection().execute(
-            "SELECT b, similarity FROM comparison WHERE a = ? AND NOT by_key UNION ALL SELECT a, similarity FROM comparison WHERE b = ? AND NOT by_key",
-            (item_id, item_id),
+        connection = self.store.connection()
+        connection.executemany("DELETE FROM comparison WHERE a = ? AND b = ?", pairs)
+        connection.executemany(
+            "DELETE FROM relation WHERE a = (SELECT id FROM item WHERE number = ?) AND b = (SELECT id FROM item WHERE number = ?)",
+            pairs,
         )
-        return [(str(row[0]), float(row[1])) for row in rows]
+
+    def drop_of(self, numbers: Iterable[int]) -> None:
+        """Forget every comparison and relation of some items."""
+        connection = self.store.connection()
+        for number in numbers:
+            connection.execute("DELETE FROM comparison WHERE a = ?1 OR b = ?1", (number,))
+            for side in ("a", "b"):
+                connection.execute(
+                    f"DELETE FROM relation WHERE {side} = (SELECT id FROM item WHERE number = ?)", (number,)
+                )
+
+    def opinions(self, numbers: Sequence[int] | None = None) -> Opinions:
+        """The opinions of every comparison, or of those of some items: each once."""
+        columns = "a, b, lang_a, lang_b, logit, copy"
+        if numbers is None:
+            return np.fromiter(self.store.execute(f"SELECT {columns} FROM comparison ORDER BY a, b"), _OPINIONS)
+        sides = [
+            np.fromiter(
+                itertools.chain.from_iterable(
+                    self.store.execute(f"SELECT {columns} FROM comparison WHERE {side} IN ({marks})", part)
+                    for marks, part in _parts(numbers)
+                ),
+                _OPINIONS,
+            )
+            for side in ("a", "b")
+        ]
+        return np.concatenate([sides[0], sides[1][~np.isin(sides[1]["a"], np.asarray(numbers, dtype=np.int64))]])
+
+    def comparisons(self, pairs: Iterable[tuple[int, int]], ids: Mapping[int, str]) -> Iterator[Comparison]:
+        """The comparisons of pairs of numbers that there are, under the `ids` of their items."""
+        for a, b in pairs:
+            [row] = self.store.execute(
+                "SELECT lang_a, lang_b, logit, features, overlap FROM comparison WHERE a = ? AND b = ?", (a, b)
+            )
+            copy, overlap, extra = msgpack.unpackb(row[4]) if row[4] else (None, 0.0, ())
+            values = (np.frombuffer(row[3], "<i4") / _SCALE).tolist()
+            yield Comparison(
+                ids[a], ids[b], (lang_of(row[0]), lang_of(row[1])), tuple(values), row[2],
+                Kind(copy) if copy else None, overlap, tuple((name, value) for name, value in extra),
+            )  # fmt: skip
+
+    def near(self, numbers: Sequence[int]) -> list[tuple[int, int, int, int, float]]:
+        """(a, b, language of a, language of b, cosine) of the comparisons of some items that nearness alone proposed."""
+        return [
+            row
+            for side in ("a", "b")
+            for marks, part in _parts(numbers)
+            for row in self.store.execute(
+                f"SELECT a, b, lang_a, lang_b, similarity FROM comparison WHERE {side} IN ({marks}) AND NOT by_key",
+                part,
+            )
+        ]
 
     # items
 
     def traits(self, numbers: Sequence[int]) -> dict[int, Traits]:
         """The traits that are kept of items."""
         found = {}
-        for start in range(0, len(numbers), _AT_ONCE):
-            part = [int(number) for number in numbers[start : start + _AT_ONCE]]
-            for number, blob in self.store.connection().execute(
-                f"SELECT item_number, traits FROM traits WHERE item_number IN ({','.join('?' * len(part))})", part
+        for marks, part in _parts(numbers):
+            for number, blob in self.store.execute(
+                f"SELECT item_number, traits FROM traits WHERE item_number IN ({marks})", part
             ):
                 found[int(number)] = Traits.unpack(blob)
         return found
@@ -93,24 +204,25 @@ class ComparisonRows:
             "INSERT OR REPLACE INTO traits VALUES (?, ?)", ((number, traits.pack()) for number, traits in found)
         )
 
-    def neighbourhoods(self, after: int) -> list[tuple[int, Vectors, NDArray[np.uint64]]]:
-        """(item number, similarities (slots, NEAREST), keys) of the items whose neighbourhood changed in a run after `after`."""
-        return [
-            (
-                int(number),
-                np.frombuffer(similarities, "<f4").reshape(len(SLOTS), NEAREST),
-                np.frombuffer(keys, np.uint64),
-            )
-            for number, similarities, keys in self.store.connection().execute(
-                "SELECT item_number, similarities, keys FROM neighbourhood WHERE run > ? ORDER BY item_number", (after,)
-            )
-        ]
+    def similarities(self, after: int) -> tuple[NDArray[np.int64], Vectors]:
+        """Item numbers (n,) and similarities (n, slots, NEAREST) of the neighbourhoods that have changed in a run after `after`."""
+        rows = self.store.rows("SELECT item_number, similarities FROM neighbourhood WHERE run > ?", (after,))
+        numbers = np.array([row[0] for row in rows], dtype=np.int64)
+        similarities = np.frombuffer(b"".join(row[1] for row in rows), "<f4")
+        return numbers, similarities.reshape(len(rows), len(SLOTS), NEAREST)
+
+    def keys(self, after: int) -> dict[int, NDArray[np.uint64]]:
+        """The keys of the items that got theirs in a run after `after`."""
+        rows = self.store.execute(
+            "SELECT item_number, keys FROM neighbourhood WHERE keyed > ? ORDER BY item_number", (after,)
+        )
+        return {int(number): np.frombuffer(keys, np.uint64) for number, keys in rows}
 
     def put_neighbourhoods(self, run: int, found: Iterable[tuple[int, Vectors, NDArray[np.uint64]]]) -> None:
         self.store.connection().executemany(
-            "INSERT OR REPLACE INTO neighbourhood VALUES (?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO neighbourhood (item_number, run, similarities, keys, keyed) VALUES (?, ?, ?, ?, ?)",
             (
-                (number, run, similarities.astype("<f4").tobytes(), keys.tobytes())
+                (number, run, similarities.astype("<f4").tobytes(), keys.tobytes(), run)
                 for number, similarities, keys in found
             ),
         )
@@ -134,10 +246,8 @@ class ComparisonRows:
         self.store.connection().execute("DELETE FROM neighbour_left")
 
 
-def _comparison(row: Sequence[object]) -> Comparison:
-    a, b, logit, body = row
-    langs, features, copy, overlap, extra = msgpack.unpackb(body)
-    return Comparison(
-        str(a), str(b), tuple(langs), tuple(features), float(logit), Kind(copy) if copy else None, overlap,  # type: ignore[arg-type]
-        tuple((name, value) for name, value in extra),
-    )  # fmt: skip
+def _parts(numbers: Sequence[int]) -> Iterator[tuple[str, list[int]]]:
+    """`numbers` in parts that one statement takes, with its marks."""
+    for start in range(0, len(numbers), _AT_ONCE):
+        part = [int(number) for number in numbers[start : start + _AT_ONCE]]
+        yield ",".join("?" * len(part)), part

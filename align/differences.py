@@ -5,11 +5,17 @@ Quantities are compared inside aligned beads only, by value and unit; names are 
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from align.quantities import Quantity, quantities
-from align.sentences import Alignment, Bead
+from align.embedding import Encoder, StaticEncoder
+from align.names import NameDifference, NameReader, compare_names
+from align.quantities import Quantity, agree, quantities, split_range
+from align.sentences import Alignment
+
+Days = tuple[datetime.date | None, datetime.date | None]
+"""The days that two versions were published on."""
 
 FULL, PARTIAL, ADAPTED = 0.9, 0.9, 0.4
 """Coverage from which a text is a full translation (both ways), a partial one (one way), an adaptation (one way). Set by hand, not fitted."""
@@ -40,28 +46,37 @@ class Differences:
     left_out: tuple[int, ...]
     added: tuple[int, ...]
     quantities: tuple[QuantityDifference, ...]
+    names: tuple[NameDifference, ...]
     coverage: tuple[float, float]
     kind: str
     summary: tuple[str, ...]
 
 
-def differences(alignment: Alignment) -> Differences:
-    """Compare the two versions of an alignment."""
+def differences(alignment: Alignment, encoder: Encoder | None = None) -> Differences:
+    """Compare the two versions of an alignment; names only with a static `encoder`, whose token vectors know them."""
     together = [bead for bead in (*alignment.beads, *alignment.moved) if bead.a and bead.b]
     held_a = {place for bead in together for place in bead.a}
     held_b = {place for bead in together for place in bead.b}
     left_out = tuple(place for place in range(len(alignment.a)) if place not in held_a)
     added = tuple(place for place in range(len(alignment.b)) if place not in held_b)
-    everywhere = [
-        [found for sentence in sentences for found in quantities(sentence, lang)]
-        for sentences, lang in zip((alignment.a, alignment.b), alignment.langs, strict=True)
+    by_sentence = [
+        [quantities(sentence, lang, day) for sentence in sentences]
+        for sentences, lang, day in zip((alignment.a, alignment.b), alignment.langs, alignment.published, strict=True)
     ]
+    everywhere = [[found for sentence in side for found in sentence] for side in by_sentence]
     found = tuple(
         difference
         for number, bead in enumerate((*alignment.beads, *alignment.moved))
         if bead.a and bead.b
-        for difference in _compared(number, bead, alignment, everywhere)
+        for difference in _compared(
+            number,
+            [found for place in bead.a for found in by_sentence[0][place]],
+            [found for place in bead.b for found in by_sentence[1][place]],
+            everywhere,
+            alignment.published,
+        )
     )
+    names = _names(alignment, encoder) if isinstance(encoder, StaticEncoder) else ()
     coverage = (_share(alignment.a, held_a), _share(alignment.b, held_b))
     return Differences(
         aligned=len(together),
@@ -70,9 +85,24 @@ def differences(alignment: Alignment) -> Differences:
         left_out=left_out,
         added=added,
         quantities=found,
+        names=names,
         coverage=coverage,
         kind=_kind(coverage),
-        summary=_summary(alignment, left_out, added, found),
+        summary=_summary(alignment, left_out, added, found, names),
+    )
+
+
+def _names(alignment: Alignment, encoder: StaticEncoder) -> tuple[NameDifference, ...]:
+    a, b = (
+        NameReader(sentences, lang, encoder)
+        for sentences, lang in zip((alignment.a, alignment.b), alignment.langs, strict=True)
+    )
+    beads = enumerate((*alignment.beads, *alignment.moved))
+    return tuple(
+        found
+        for number, bead in beads
+        if bead.a and bead.b
+        for found in compare_names(number, (bead.a, bead.b), (a, b))
     )
 
 
@@ -90,50 +120,85 @@ def _kind(coverage: tuple[float, float]) -> str:
 
 
 def _compared(
-    number: int, bead: Bead, alignment: Alignment, everywhere: Sequence[Sequence[Quantity]]
+    number: int, left: list[Quantity], right: list[Quantity], everywhere: Sequence[Sequence[Quantity]], days: Days
 ) -> list[QuantityDifference]:
-    """The quantities of one bead; `everywhere` are those of all of a and of all of b."""
-    left = [found for place in bead.a for found in quantities(alignment.a[place], alignment.langs[0])]
-    right = [found for place in bead.b for found in quantities(alignment.b[place], alignment.langs[1])]
-    verdicts = []
-    for own in list(left):
-        same = next((other for other in right if _same(own, other)), None)
-        if same is not None:
-            left.remove(own)
-            right.remove(same)
-            verdicts.append(QuantityDifference(number, "agree", own, same))
+    """The quantities `left` and `right` of one bead; `everywhere` are those of all of a and of all of b."""
+    verdicts = _agreeing(number, left, right, days)
+    # A range here may be two numbers there.
+    for side, others in ((left, right), (right, left)):
+        if not any(other.end is not None for other in others):
+            side[:] = [part for found in side for part in (split_range(found) if found.end is not None else [found])]
+    verdicts += _agreeing(number, left, right, days)
     # Said again here, elsewhere there: neither a contradiction nor missing.
-    left = [own for own in left if not any(_same(own, other) for other in everywhere[1])]
-    right = [other for other in right if not any(_same(own, other) for own in everywhere[0])]
-    # What is left over in the same unit, in order, was meant to be the same.
+    left = [own for own in left if not _said(own, everywhere[1], days)]
+    right = [other for other in right if not _said(other, everywhere[0], days[::-1])]
+    # What is left over of one kind, in order, was meant to be the same; moments of two kinds cannot be compared.
     for own in list(left):
-        rival = next((other for other in right if other.unit == own.unit), None)
-        if rival is not None:
+        for other in list(right):
+            same = agree(own, other, days)
+            if (same is None and not (own.moment and other.moment)) or own.slight or other.slight:
+                continue
             left.remove(own)
-            right.remove(rival)
-            verdicts.append(QuantityDifference(number, "contradict", own, rival))
-    verdicts += [QuantityDifference(number, "missing", own, None) for own in left]
-    return verdicts + [QuantityDifference(number, "missing", None, other) for other in right]
+            right.remove(other)
+            if same is False:
+                verdicts.append(QuantityDifference(number, "contradict", own, other))
+            break
+    verdicts += [QuantityDifference(number, "missing", own, None) for own in left if not own.slight]
+    return verdicts + [QuantityDifference(number, "missing", None, other) for other in right if not other.slight]
 
 
-def _same(a: Quantity, b: Quantity) -> bool:
-    units = a.unit == b.unit or ("date" not in (a.unit, b.unit) and "" in (a.unit, b.unit))
-    return units and abs(a.value - b.value) <= 1e-9 * max(abs(a.value), abs(b.value), 1.0)
+def _agreeing(number: int, left: list[Quantity], right: list[Quantity], days: Days) -> list[QuantityDifference]:
+    """Those that agree, taken out of `left` and `right`; what has the same unit first."""
+    verdicts = []
+    for same_unit in (True, False):
+        for own in list(left):
+            for other in right:
+                if (own.unit == other.unit) is same_unit and agree(own, other, days):
+                    left.remove(own)
+                    right.remove(other)
+                    verdicts.append(QuantityDifference(number, "agree", own, other))
+                    break
+    return verdicts
+
+
+def _said(own: Quantity, others: Sequence[Quantity], days: Days) -> bool:
+    """Whether a quantity, or each number of a range, is among `others`; a year may be part of a date there."""
+    if own.end is not None and all(_said(part, others, days) for part in split_range(own)):
+        return True
+    for other in others:
+        parts = [other] if other.end is None or own.end is not None else split_range(other)
+        if any(agree(own, part, days) for part in parts) or (
+            own.unit == "" and other.unit == "date" and other.value // 10_000 == own.value
+        ):
+            return True
+    return False
 
 
 def _summary(
-    alignment: Alignment, left_out: Sequence[int], added: Sequence[int], found: Sequence[QuantityDifference]
+    alignment: Alignment,
+    left_out: Sequence[int],
+    added: Sequence[int],
+    found: Sequence[QuantityDifference],
+    names: Sequence[NameDifference],
 ) -> tuple[str, ...]:
+    """In plain words, what contradicts before what is missing and what agrees; names that agree only where they are written in two ways."""
     one, other = (f"The {NAMES.get(lang, lang)} version" for lang in alignment.langs)
     if one == other:
         one, other = "The first version", "The second version"
     lines = [f"{other} leaves out: {alignment.a[place]}" for place in left_out]
     lines += [f"{other} adds: {alignment.b[place]}" for place in added]
-    for entry in found:
-        if entry.a is not None and entry.b is not None:
-            lines.append(f"{entry.a.text} against {entry.b.text}: {entry.verdict}")
-        elif entry.a is not None:
-            lines.append(f"{entry.a.text}: missing in {other[0].lower()}{other[1:]}")
-        elif entry.b is not None:
-            lines.append(f"{entry.b.text}: missing in {one[0].lower()}{one[1:]}")
+    written = [(entry.verdict, entry.a and entry.a.text, entry.b and entry.b.text, "") for entry in found]
+    written += [
+        (entry.verdict, entry.a, entry.b, "the name ")
+        for entry in names
+        if entry.verdict != "agree" or entry.a != entry.b
+    ]
+    for wanted in ("contradict", "missing", "agree"):
+        for verdict, a, b, what in written:
+            if verdict != wanted:
+                continue
+            if a is not None and b is not None:
+                lines.append(f"{a} against {b}: {verdict}")
+            else:
+                lines.append(f"{other} leaves out {what}{a}" if b is None else f"{other} adds {what}{b}")
     return tuple(lines)

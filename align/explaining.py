@@ -12,9 +12,9 @@ import numpy as np
 
 from align.differences import QuantityDifference, differences
 from align.instants import days_apart, timestamp
-from align.sounds import names_in
 from align.records import Evidence, Item, ItemVectors, Kind, Variant, Vectors
 from align.sentences import Alignment, Bead
+from align.sounds import names_in
 from align.store import Store
 from align.vectors import full_text
 

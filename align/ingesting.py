@@ -14,8 +14,8 @@ from align.embedding import Encoder
 from align.furniture import comparable
 from align.history import record_change
 from align.identity import address_of, alike, find_stored, find_unchanged, sender_of
-from align.language import identify_language
 from align.instants import now
+from align.language import identify_language
 from align.records import Document, Form, Item, Kind, Rejection
 from align.segmenting import Segment, lines_of, segment, segment_texts
 from align.store import Store

@@ -161,7 +161,27 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE neighbour_left (item_number INTEGER NOT NULL, lang TEXT NOT NULL, views BLOB NOT NULL) STRICT;
     UPDATE item SET related = 0;
     """,
-    # 6: names by their sound and the time between two items count: all is compared anew
+    # 6: comparisons by the items' numbers, so that an item's opinions are read in one go; all are worked out anew
+    """
+    DROP TABLE comparison;
+    CREATE TABLE comparison (
+        a INTEGER NOT NULL REFERENCES item (number) ON DELETE CASCADE,
+        b INTEGER NOT NULL REFERENCES item (number) ON DELETE CASCADE,
+        lang_a INTEGER NOT NULL, lang_b INTEGER NOT NULL, logit REAL NOT NULL, copy INTEGER NOT NULL,
+        similarity REAL NOT NULL, by_key INTEGER NOT NULL, features BLOB NOT NULL, overlap BLOB,
+        PRIMARY KEY (a, b)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX comparison_by_b ON comparison (b, a, lang_a, lang_b, logit, copy);
+    DELETE FROM neighbourhood;
+    UPDATE item SET related = 0;
+    """,
+    # 7: when an item got its keys, which is all that a reader follows
+    """
+    ALTER TABLE neighbourhood ADD COLUMN keyed INTEGER NOT NULL DEFAULT 0;
+    UPDATE neighbourhood SET keyed = run;
+    CREATE INDEX neighbourhood_by_keyed ON neighbourhood (keyed);
+    """,
+    # 8: names by their sound and the time between two items count: all is compared anew
     """
     DELETE FROM comparison;
     DELETE FROM traits;
@@ -169,7 +189,7 @@ MIGRATIONS: tuple[str, ...] = (
     DELETE FROM neighbour_left;
     UPDATE item SET related = 0;
     """,
-    # 7: relations as they were, for the state at a past moment; `since` and `until` like all times
+    # 9: relations as they were, for the state at a past moment; `since` and `until` like all times
     """
     ALTER TABLE relation ADD COLUMN since TEXT;
     CREATE TABLE relation_past (

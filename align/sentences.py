@@ -8,6 +8,7 @@ yet belongs together has been moved, and is reported apart.
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import math
 from collections.abc import Sequence
@@ -62,7 +63,8 @@ class Bead:
 class Alignment:
     """The sentences of two texts, beads in order that hold each sentence once, and `moved` ones.
 
-    A moved bead joins sentences that stand alone in `beads`, because they cross others.
+    A moved bead joins sentences that stand alone in `beads`, because they cross others. `published` are the
+    days of publication, where they are known.
     """
 
     langs: tuple[str, str]
@@ -70,6 +72,7 @@ class Alignment:
     b: tuple[str, ...]
     beads: tuple[Bead, ...]
     moved: tuple[Bead, ...]
+    published: tuple[datetime.date | None, datetime.date | None] = (None, None)
 
 
 def align_sentences(a: Sequence[str], b: Sequence[str], langs: tuple[str, str], encoder: Encoder) -> Alignment:

@@ -24,7 +24,7 @@ _WORDS: dict[str, dict[str, int]] = {
 }  # fmt: skip
 
 
-def _plain(digits: str, lang: str) -> float:
+def digits_value(digits: str, lang: str) -> float:
     """The value of digits with separators, as `lang` writes them."""
     digits = re.sub(r"[  '’]", "", digits)
     decimal = "," if lang in ("de", "it", "fr", "es", "pt", "nl") else "."
@@ -41,7 +41,7 @@ def _plain(digits: str, lang: str) -> float:
 def _japanese(found: str) -> float:
     total = 0.0
     for amount, scale in re.findall(r"(\d[\d,.]*)(兆|億|万|千|百)?", found):
-        total += _plain(amount.rstrip(",."), "ja") * _SCALES.get(scale, 1.0)
+        total += digits_value(amount.rstrip(",."), "ja") * _SCALES.get(scale, 1.0)
     return total
 
 
@@ -58,11 +58,9 @@ def numbers(text: str, lang: str) -> frozenset[float]:
         text = _JAPANESE.sub(" ", text)
     scales = {**_SCALES, **_GERMAN_SCALES} if lang == "de" else _SCALES
     for match in _NUMBER.finditer(text):
-        value = _plain(match.group(), lang)
+        value = digits_value(match.group(), lang)
         word = _SCALE_WORD.match(text[match.end() : match.end() + 14])
         found.add(value * (scales.get(word.group(1).lower(), 1.0) if word else 1.0))
-    for word_found in re.findall(r"[a-zäöüß]+", text.lower()):
-        value_found = _WORDS.get(lang, {}).get(word_found)
-        if value_found is not None:
-            found.add(float(value_found))
+    if words := _WORDS.get(lang):
+        found.update(float(words[word]) for word in re.findall(r"[a-zäöüß]+", text.lower()) if word in words)
     return frozenset(found)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from align.embedding import Encoder
@@ -14,20 +15,33 @@ from align.sentences import Alignment, align_sentences
 from align.splitting import split_sentences
 from align.vectors import full_text, item_sentences
 
+JAPAN = datetime.timezone(datetime.timedelta(hours=9))
+
 
 @dataclass(frozen=True)
 class Version:
-    """One text in one language: its sentences, and the `name` it is called by in outputs."""
+    """One text in one language: its sentences, the `name` it is called by in outputs, and the day it was `published`."""
 
     name: str
     lang: str
     sentences: tuple[str, ...]
+    published: datetime.date | None = None
 
 
 def version_of_item(item: Item) -> Version:
     """The sentences of an item, its title first."""
     text = full_text(item)
-    return Version(item.id, item.lang, tuple(text[start:end] for start, end in item_sentences(item)))
+    return Version(item.id, item.lang, tuple(text[start:end] for start, end in item_sentences(item)), _day(item))
+
+
+def _day(item: Item) -> datetime.date | None:
+    """The day that an item was published on where its readers are: Japan is nine hours ahead."""
+    if item.published is None:
+        return None
+    moment = datetime.datetime.fromisoformat(item.published)
+    if moment.tzinfo is not None and item.lang == "ja":
+        moment = moment.astimezone(JAPAN)
+    return moment.date()
 
 
 def version_of_file(path: Path, lines: bool = False, lang: str | None = None) -> Version:
@@ -52,4 +66,5 @@ def version_of_file(path: Path, lines: bool = False, lang: str | None = None) ->
 
 def align_versions(a: Version, b: Version, encoder: Encoder) -> Alignment:
     """Align the sentences of two versions."""
-    return align_sentences(a.sentences, b.sentences, (a.lang, b.lang), encoder)
+    alignment = align_sentences(a.sentences, b.sentences, (a.lang, b.lang), encoder)
+    return replace(alignment, published=(a.published, b.published))

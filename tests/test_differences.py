@@ -32,7 +32,7 @@ CASES = [
     ("Sie trafen sich am 4. März.", "de", [(304, "date")]),
     ("Si sono incontrati il 4 marzo.", "it", [(304, "date")]),
     ("両者は3月4日に会った。", "ja", [(304, "date")]),
-    ("The vote was 17 to 4.", "en", [(17, ""), (4, "")]),
+    ("17 were for it, 4 against it.", "en", [(17, ""), (4, "")]),
     ("Three of twelve ships wait.", "en", [(3, ""), (12, "")]),
     ("Drei der zwölf Schiffe warten.", "de", [(3, ""), (12, "")]),
     ("Tre navi su dodici aspettano.", "it", [(3, ""), (12, "")]),

@@ -7,6 +7,7 @@ import io
 import re
 import shutil
 import tomllib
+from datetime import datetime
 from pathlib import Path
 
 import httpx2 as httpx
@@ -14,6 +15,7 @@ import pytest
 from conftest import ROOT
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+expect.set_options(timeout=60_000)  # nothing here is timed: the machine may be busy
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 OPTIONS = [
     "--no-sandbox",
@@ -294,3 +296,26 @@ def test_the_catalogues_have_the_same_words() -> None:
         assert catalogue.keys() == found["en"].keys()
         for key, words in catalogue.items():
             assert sorted(re.findall(r"{\w+}", words)) == sorted(re.findall(r"{\w+}", found["en"][key])), key
+
+
+def test_the_queue_gives_its_reasons_in_the_readers_language(browser: Browser, server: str) -> None:
+    """Why a pair is worth a look, and how a story came to be, is said in each of the desk's languages."""
+    reasons = set()
+    for locale in ("en", "ja", "de", "it"):
+        context = browser.new_context(base_url=server, locale=locale)
+        opened = context.new_page()
+        opened.goto("/decide")
+        reasons.add(opened.locator(".queue .soft").first.inner_text())
+        opened.goto(story_path(server))
+        reasons.add(opened.locator(".history .soft").last.inner_text())
+        context.close()
+    assert len(reasons) == 8
+
+
+def test_times_of_several_places_say_where_they_count(page: Page, server: str) -> None:
+    """On a story's timeline each time names its distance from UTC, so that the order can be understood."""
+    page.goto(story_path(server))
+    times = page.locator(".timeline time").all_inner_texts()
+    assert all(re.search(r"UTC([+-]\d\d:\d\d)?$", shown) for shown in times)
+    moments = [page.locator(".timeline time").nth(i).get_attribute("datetime") or "" for i in range(len(times))]
+    assert moments == sorted(moments, key=lambda stamp: datetime.fromisoformat(stamp).timestamp())

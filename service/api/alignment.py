@@ -40,4 +40,4 @@ class AlignmentOut(BaseModel):
 @router.get("/v1/items/{item_id:path}/alignment/{other:path}", response_model=AlignmentOut, responses=errors(404))
 def get_alignment(item_id: ITEM_PATH, other: ITEM_PATH, pipeline: Served, caller: Reader) -> JSONResponse:
     """Which sentences of one item say what which sentences of the other say."""
-    return JSONResponse(alignment_shape(pipeline.alignment(item_id, other)))
+    return JSONResponse(alignment_shape(pipeline.alignment(item_id, other), pipeline.encoder))

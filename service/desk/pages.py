@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import tomllib
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,14 +40,55 @@ def say(context: Context, key: str, /, **values: object) -> str:
     return words(context["ui"])[key].format(**values)
 
 
+@pass_context
+def because(context: Context, why: str) -> str:
+    """The reason of a change in the page's language; the id of a decision stays as it is."""
+    cause, _, rest = why.partition(" ")
+    said = words(context["ui"]).get(f"because_{cause}")
+    return f"{said} {rest}".rstrip() if said else why
+
+
+@pass_context
+def lang_name(context: Context, code: str) -> str:
+    """A language's name in the page's language, or its code."""
+    return words(context["ui"]).get(f"lang_{code}", code)
+
+
+@pass_context
+def month_name(context: Context, month: str) -> str:
+    """A month such as ``2026-03`` as the page's language writes it."""
+    said = words(context["ui"])
+    year, number = month.split("-")
+    name = said["months"].split()[int(number) - 1]
+    return said["month"].format(year=year, name=name)
+
+
 def when(stamp: str | None) -> str:
     """An ISO 8601 time to the minute."""
     return (stamp or "")[:16].replace("T", " ")
 
 
+def when_zoned(stamp: str | None) -> str:
+    """The same with its distance from UTC, where times of several places stand together; a date alone stays one."""
+    shown = when(stamp)
+    if not stamp or len(shown) <= 10:
+        return shown
+    offset = datetime.fromisoformat(stamp).strftime("%z")  # +0900, or nothing
+    return f"{shown} UTC{'' if offset in ('', '+0000') else f'{offset[:3]}:{offset[3:5]}'}"
+
+
 templates.env.policies["json.dumps_kwargs"] = {"sort_keys": False}
 templates.env.globals.update(
-    languages=LANGUAGES, language_names=LANGUAGE_NAMES, headline=headline, say=say, when=when, themes=THEMES
+    languages=LANGUAGES,
+    language_names=LANGUAGE_NAMES,
+    headline=headline,
+    say=say,
+    because=because,
+    lang_name=lang_name,
+    month_name=month_name,
+    when=when,
+    when_zoned=when_zoned,
+    themes=THEMES,
 )
 
 

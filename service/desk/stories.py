@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from anyio import from_thread
 from fastapi import APIRouter, Query, Request
 
-from align.comparing import compare_items
 from align.errors import InputError
 from align.listing import ClusterFilter, ItemFilter, list_newest_clusters, moment
 from align.shapes import LANGUAGES
 from service.access import Reader
 from service.api.health import Served
 from service.api.paging import decode_cursor, encode_cursor
+from service.desk.compared import compare_items
 from service.desk.pages import render
 
 router = APIRouter(include_in_schema=False)
@@ -55,6 +56,8 @@ def wall(
 def story(request: Request, cluster_id: str, pipeline: Served, caller: Reader, base: str = "") -> Any:
     """All versions of one story: side by side, sentence by sentence, its history, its sources and copies apart."""
     cluster = pipeline.cluster(cluster_id)
+    if "decide" in caller.scopes:
+        from_thread.run_sync(request.app.state.writer.start_soon)
     told = pipeline.story(cluster)
     order = list(told.first_seen)
     pivot = next((item for item in order if item.id == base), order[0])

@@ -56,9 +56,10 @@ function light(event) {
   const sentence = event.target.closest(".s[data-pivot]");
   for (const lit of document.querySelectorAll(".s.lit")) lit.classList.remove("lit");
   if (!sentence) return;
-  for (const mate of document.querySelectorAll(`.s[data-pivot="${sentence.dataset.pivot}"]`)) mate.classList.add("lit");
+  const mates = sentence.dataset.pivot.split(" ").map((pivot) => `.s[data-pivot~="${pivot}"]`);
+  for (const mate of document.querySelectorAll(mates.join())) mate.classList.add("lit");
 }
-for (const side of document.querySelectorAll(".side")) {
+for (const side of document.querySelectorAll(".side, .beside")) {
   side.addEventListener("mouseover", light);
   side.addEventListener("mouseleave", light);
   side.addEventListener("click", light);

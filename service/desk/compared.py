@@ -1,0 +1,92 @@
+"""Two versions side by side: their alignment, and what the desk's pages show of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from align.differences import Differences, differences
+from align.embedding import Encoder
+from align.records import Item
+from align.sentences import Alignment, Bead
+from align.versions import align_versions, version_of_item
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """A quantity or name that the two sides give differently, and the sentences that say so."""
+
+    a: str
+    b: str
+    said_a: str
+    said_b: str
+
+
+@dataclass(frozen=True)
+class Compared:
+    """An alignment and what differs; `mates` are, for each sentence of b, those of a in its bead, `moved` those of b that moved."""
+
+    alignment: Alignment
+    differences: Differences
+    mates: tuple[tuple[int, ...], ...]
+    moved: frozenset[int]
+
+    @property
+    def a(self) -> tuple[str, ...]:
+        return self.alignment.a
+
+    @property
+    def b(self) -> tuple[str, ...]:
+        return self.alignment.b
+
+    @property
+    def matched(self) -> frozenset[int]:
+        """The sentences of a that b has."""
+        return frozenset(range(len(self.a))) - set(self.differences.left_out)
+
+    @property
+    def contradictions(self) -> list[Contradiction]:
+        """Figures and names that differ."""
+        found = [
+            (entry.bead, entry.a.text, entry.b.text)
+            for entry in self.differences.quantities
+            if entry.verdict == "contradict" and entry.a and entry.b
+        ]
+        found += [
+            (entry.bead, entry.a, entry.b)
+            for entry in self.differences.names
+            if entry.verdict == "contradict" and entry.a and entry.b
+        ]
+        beads = _all_beads(self.alignment)
+        return [Contradiction(a, b, _said(self.a, beads[bead].a), _said(self.b, beads[bead].b)) for bead, a, b in found]
+
+    @property
+    def missing_in_b(self) -> list[str]:
+        """Figures and names of aligned sentences that b lacks."""
+        return [entry.a.text for entry in self.differences.quantities if entry.a and not entry.b] + [
+            entry.a for entry in self.differences.names if entry.a and not entry.b
+        ]
+
+
+def compare_items(a: Item, others: Sequence[Item], encoder: Encoder) -> list[Compared]:
+    """`a` aligned with each of `others`."""
+    first = version_of_item(a)
+    return [_compared(align_versions(first, version_of_item(other), encoder), encoder) for other in others]
+
+
+def _compared(alignment: Alignment, encoder: Encoder) -> Compared:
+    mates: list[tuple[int, ...]] = [()] * len(alignment.b)
+    for bead in _all_beads(alignment):
+        for place in bead.b if bead.a else ():
+            mates[place] = bead.a
+    moved = frozenset(place for bead in alignment.moved for place in bead.b)
+    return Compared(alignment, differences(alignment, encoder), tuple(mates), moved)
+
+
+def _all_beads(alignment: Alignment) -> tuple[Bead, ...]:
+    """Beads as differences count them."""
+    return (*alignment.beads, *alignment.moved)
+
+
+def _said(sentences: Sequence[str], places: Sequence[int]) -> str:
+    return " ".join(sentences[place] for place in places)
