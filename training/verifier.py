@@ -36,7 +36,7 @@ from align.measures import b_cubed
 from align.neighbourhoods import FLOOR
 from align.reading import read
 from align.records import Document, Item, ItemVectors, Rejection
-from align.relations import Comparison, compare, margins, settle, time_apart
+from align.relations import UNDATED_PAIR, Comparison, compare, margins, settle, time_apart
 from align.segmenting import segment, segment_texts
 from align.vectors import vectorise
 from align.verifier import FEATURES, GROUPS, MARGINS, Verifier, group_of
@@ -146,7 +146,10 @@ def dated(stories: Labelled, described: list[Described], way: str, seed: int) ->
 
     def redated(pair: Comparison) -> Comparison:
         apart = round(time_apart(day[pair.a], day[pair.b]), 4)
-        return replace(pair, features=(*pair.features[:place], apart, *pair.features[place + 1 :]))
+        extra = tuple(entry for entry in pair.extra if entry != UNDATED_PAIR)
+        if day[pair.a] is None or day[pair.b] is None:
+            extra = (*extra, UNDATED_PAIR)
+        return replace(pair, features=(*pair.features[:place], apart, *pair.features[place + 1 :]), extra=extra)
 
     return replace(stories, comparisons=[redated(pair) for pair in stories.comparisons])
 
