@@ -30,6 +30,7 @@ FEATURES = (
     "names_agree",
     "names_shared",
     "time_apart",
+    "undated",
 )
 MARGINS = ("own", "lang_margin_least", "lang_margin_most", "margin_least", "margin_most")
 GROUPS = ("within", "latin", "japanese")

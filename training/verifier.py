@@ -142,11 +142,12 @@ def dated(stories: Labelled, described: list[Described], way: str, seed: int) ->
             item_id: None if moment is None else moment - first[story_of(item_id)] + moved[story_of(item_id)]
             for item_id, moment in day.items()
         }
-    place = FEATURES.index("time_apart")
+    place = len(FEATURES) - 2  # time_apart and undated stand last
 
     def redated(pair: Comparison) -> Comparison:
         apart = round(time_apart(day[pair.a], day[pair.b]), 4)
-        return replace(pair, features=(*pair.features[:place], apart, *pair.features[place + 1 :]))
+        undated = float(day[pair.a] is None or day[pair.b] is None)
+        return replace(pair, features=(*pair.features[:place], apart, undated))
 
     return replace(stories, comparisons=[redated(pair) for pair in stories.comparisons])
 
