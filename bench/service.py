@@ -2,7 +2,7 @@
 
     python bench/service.py --items 100000 [--index DIR]
 
-Items are made from the bundled stories by word substitution (`made`), ingested once into DIR and kept there for the
+Items are made from the bundled stories by word substitution (``items.made``), ingested once into DIR and kept there for the
 next run, which adds its own 2,000. Then a real server is started (cold start: from exec to /readyz, the median of
 three, after one start that brings the neighbour index's file and Python's bytecode up to date), and for each
 load requests are sent at a fixed rate, open loop: a request that comes late is counted from when it was due.
@@ -18,7 +18,6 @@ import json
 import os
 import platform
 import random
-import re
 import signal
 import statistics
 import subprocess
@@ -31,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
+from items import made
 
 HERE = Path(__file__).parent
 COMMAND = str(Path(sys.executable).with_name("samestory"))
@@ -39,41 +39,6 @@ URL = f"http://127.0.0.1:{PORT}"
 SECONDS = 20
 STARTS = 3
 GOALS = {"variants": 10.0, "lookup": 30.0, "reads during ingest": 50.0, "cold start": 3000.0}
-
-
-def made(n_items: int, seed: int = 7, first_round: int = 0) -> list[dict[str, str]]:
-    """`n_items` items: a bundled item with two thirds of its words, and every number, exchanged.
-
-    Items of one bundled story share the names and numbers that replace theirs, so that they stay one story,
-    as long as the same round makes them; other rounds' numbers are others. Japanese, which has no spaces, exchanges runs of kanji or kana.
-    """
-    chance = random.Random(seed)
-    lines = [
-        json.loads(line)
-        for path in sorted((HERE.parent / "seeds").glob("*.jsonl"))
-        for line in path.open(encoding="utf-8")
-    ]
-    piece = re.compile(r"\d+|[^\W\d_]{3,}|[\u4e00-\u9fff]{2,}|[\u30a0-\u30ff]{2,}")
-    pool: dict[str, list[str]] = {}
-    for line in lines:
-        pool.setdefault(line["lang"], []).extend(word for word in piece.findall(line["text"]) if not word.isdigit())
-    items: list[dict[str, str]] = []
-    round_number = first_round
-    while len(items) < n_items:
-        for line in lines:
-            own = random.Random(f"{round_number}:{line['id'].rsplit('.', 1)[0]}")
-            offset = own.randrange(1, 10_000)
-
-            def exchanged(found: re.Match[str], lang: str = line["lang"], offset: int = offset) -> str:
-                word = found.group()
-                if word.isdigit():
-                    return str(int(word) % 9000 + offset)
-                return chance.choice(pool[lang]) if chance.random() < 0.67 else word
-
-            text, title = piece.sub(exchanged, line["text"]), piece.sub(exchanged, line["title"])
-            items.append({**line, "id": f"{round_number}-{line['id']}", "title": title, "text": text})
-        round_number += 1
-    return items[:n_items]
 
 
 def percentile(values: list[float], share: float) -> float:
