@@ -33,7 +33,7 @@ class RebuildError(AlignError):
 
 
 def _rebuild(folder: Path, model: str | None, told: Connection) -> None:
-    follow_parent(signal.SIGINT)
+    follow_parent(signal.SIGINT, signal.SIGTERM)  # a stop of the whole group is for the parent to answer
     os.nice(NICENESS)
 
     def tell(text: str) -> None:
@@ -78,7 +78,7 @@ async def rebuild(folder: Path, model: str | None, report: Report, unwanted: Cal
                 return False
             await asyncio.sleep(LOOK_SECONDS)
     finally:
-        process.terminate()
+        process.kill()  # safe at any moment: nothing counts before the switch
         await asyncio.to_thread(process.join)
         hears.close()
     if last[0] == "":

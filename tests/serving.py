@@ -60,9 +60,10 @@ def served(index: Path, *arguments: str) -> Iterator[Served]:
             [COMMAND, "serve", "--port", "0", "--index", str(index), *arguments], cwd=ROOT, stderr=errors, stdout=errors
         )
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         url = ""
-        while time.monotonic() < until:
+        while True:
+            assert time.monotonic() < until, log.read_text(encoding="utf-8")
             assert process.poll() is None, log.read_text(encoding="utf-8")
             text = log.read_text(encoding="utf-8")
             if not url and " on http" in text:
