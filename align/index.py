@@ -96,17 +96,15 @@ class Shelf:
                 cosines[:, list(self.gone)] = -2.0
             return _top(cosines, self.numbers, k)
         _, rows = self.inverted.search(queries, max(2 * k, CANDIDATES) + min(len(self.gone), 1000))
-        numbers = np.full((len(queries), k), -1, dtype=np.int64)
-        cosines = np.full((len(queries), k), -2.0, dtype=np.float32)
-        for query, found in enumerate(rows):
-            found = found[found >= 0]  # faiss pads missing neighbours with -1
-            exact = self.vectors[found] @ queries[query]
-            if self.gone:
-                exact[[row in self.gone for row in found.tolist()]] = -2.0
-            best = np.lexsort((self.numbers[found], -exact))[:k]
-            best = best[exact[best] > -2.0]
-            numbers[query, : len(best)], cosines[query, : len(best)] = self.numbers[found[best]], exact[best]
-        return numbers, cosines
+        missing = rows < 0  # faiss pads missing neighbours with -1
+        if self.gone:
+            missing |= np.isin(rows, list(self.gone))
+        rows = np.where(missing, 0, rows)
+        exact = np.matmul(self.vectors[rows], queries[:, :, None])[:, :, 0]
+        exact[missing] = -2.0
+        numbers = np.where(missing, -1, self.numbers[rows])
+        best = np.lexsort((numbers, -exact), axis=1)[:, :k]
+        return np.take_along_axis(numbers, best, axis=1), np.take_along_axis(exact, best, axis=1)
 
     def all_numbers(self) -> Numbers:
         """The numbers of every vector, in the order that `reaching` takes thresholds in."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
 from align.errors import InputError
-from align.records import Item
+from align.records import Item, Kind
 from align.store import Store
 
 
@@ -70,7 +70,8 @@ class ItemFilter:
 @dataclass(frozen=True)
 class ClusterFilter:
     """Which clusters are wanted: with an item in each of `langs`, none in any of `missing`, in at least `n_langs`
-    languages, with at least `n_items` items, without at least one of `incomplete`, and with some item that `items` lets through.
+    languages, with at least `n_items` items, without at least one of `incomplete`, with some item that `items` lets through,
+    and with two items whose relation is of one of `kinds` and has at least `min_score`, inclusive.
     """
 
     langs: tuple[str, ...] = ()
@@ -79,6 +80,8 @@ class ClusterFilter:
     n_items: int = 1
     incomplete: tuple[str, ...] = ()
     items: ItemFilter = ItemFilter()
+    kinds: tuple[Kind, ...] = ()
+    min_score: float = 0.0
 
     def conditions(self) -> tuple[list[str], list[object]]:
         """The filter as SQL conditions over clusters, ``item`` being any item of one, and their values."""
@@ -103,6 +106,13 @@ class ClusterFilter:
                 f"(SELECT count(DISTINCT lang) FROM item AS mate WHERE mate.cluster = item.cluster AND mate.lang IN ({marks})) < ?"
             )
             values += [*self.incomplete, len(self.incomplete)]
+        if self.kinds or self.min_score:
+            wanted = f"AND relation.kind IN ({', '.join('?' * len(self.kinds))})" if self.kinds else ""
+            conditions.append(
+                "EXISTS (SELECT 1 FROM item AS mate JOIN relation ON relation.b = mate.id JOIN item AS other ON other.id = relation.a"
+                f" WHERE mate.cluster = item.cluster AND other.cluster = item.cluster AND relation.score >= ? {wanted})"
+            )
+            values += [self.min_score, *(kind.value for kind in self.kinds)]
         inner, inner_values = self.items.conditions("mate")
         if inner:
             conditions.append(f"EXISTS ({mate} AND {' AND '.join(inner)})")
@@ -117,7 +127,7 @@ def list_items(store: Store, wanted: ItemFilter, after: int = 0, limit: int = 10
         f"SELECT number FROM item WHERE {' AND '.join(['number > ?', *conditions])} ORDER BY number LIMIT ?",
         (after, *values, limit),
     )
-    return list(store.items_by_number(row[0] for row in numbers).items())
+    return list(store.items_by_number([row[0] for row in numbers]).items())
 
 
 def list_clusters(store: Store, wanted: ClusterFilter, after: int = 0, limit: int = 100) -> list[tuple[int, str]]:

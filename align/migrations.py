@@ -161,4 +161,18 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE neighbour_left (item_number INTEGER NOT NULL, lang TEXT NOT NULL, views BLOB NOT NULL) STRICT;
     UPDATE item SET related = 0;
     """,
+    # 6: comparisons by the items' numbers, so that an item's opinions are read in one go; all are worked out anew
+    """
+    DROP TABLE comparison;
+    CREATE TABLE comparison (
+        a INTEGER NOT NULL REFERENCES item (number) ON DELETE CASCADE,
+        b INTEGER NOT NULL REFERENCES item (number) ON DELETE CASCADE,
+        lang_a INTEGER NOT NULL, lang_b INTEGER NOT NULL, logit REAL NOT NULL, copy INTEGER NOT NULL,
+        similarity REAL NOT NULL, by_key INTEGER NOT NULL, features BLOB NOT NULL, overlap BLOB,
+        PRIMARY KEY (a, b)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX comparison_by_b ON comparison (b, a, lang_a, lang_b, logit, copy);
+    DELETE FROM neighbourhood;
+    UPDATE item SET related = 0;
+    """,
 )

@@ -8,8 +8,7 @@ newcomer that is nearer pushes the last one out, and a pair that is in neither l
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,104 +26,145 @@ COMMON_KEY = 400
 """A key that more items share is boilerplate, and proposes nothing."""
 
 
+Numbers = NDArray[np.int64]
+Pairs = NDArray[np.int64]
+"""(n, 2) item numbers, the smaller first."""
+
+
+def pairs_of(ones: Numbers, others: Numbers) -> Pairs:
+    """The pairs of items (n,) and (n,)."""
+    return np.stack([np.minimum(ones, others), np.maximum(ones, others)], axis=1)
+
+
 class Neighbourhoods:
     """For each item number the similarities of its nearest in every slot: rows of shape (slots, NEAREST), -1.0 where there are fewer."""
 
     def __init__(self) -> None:
-        self._place: dict[int, int] = {}
+        self._places = np.full(256, -1, dtype=np.int64)  # by item number
         self._rows: Vectors = np.empty((0, len(SLOTS), NEAREST), dtype=np.float32)
+        self._reach: Vectors = np.empty((0, len(SLOTS)), dtype=np.float32)
         self._used = 0
 
     def __contains__(self, number: int) -> bool:
-        return number in self._place
+        return bool(self.contains(np.array([number]))[0])
 
-    def put(self, number: int, row: Vectors) -> None:
-        """Remember `row` (slots, NEAREST) of an item."""
-        place = self._place.get(number, self._used)
-        if place == self._used:
-            self._place[number] = place
-            self._used += 1
-        if place >= len(self._rows):
-            grown = np.full((max(256, 2 * len(self._rows)), len(SLOTS), NEAREST), -1.0, dtype=np.float32)
-            grown[: len(self._rows)] = self._rows
-            self._rows = grown
-        self._rows[place] = row
+    def contains(self, numbers: Numbers) -> NDArray[np.bool_]:
+        """Which of `numbers` (n,) have a neighbourhood."""
+        inside = numbers < len(self._places)
+        return inside & (self._places[np.where(inside, numbers, 0)] >= 0)
 
-    def remove(self, number: int) -> None:
-        """Forget an item's own neighbourhood."""
-        self._place.pop(number, None)
+    def put(self, numbers: Numbers, rows: Vectors) -> None:
+        """Remember the `rows` (n, slots, NEAREST) of items (n,)."""
+        if len(numbers) and int(numbers.max()) >= len(self._places):
+            self._places = np.append(self._places, np.full(int(numbers.max()) + len(self._places), -1, dtype=np.int64))
+        fresh = numbers[self._places[numbers] < 0]
+        needed = self._used + len(fresh)
+        if needed > len(self._rows):
+            grown = np.full((max(256, 2 * needed), len(SLOTS), NEAREST), -1.0, dtype=np.float32)
+            grown[: self._used] = self._rows[: self._used]
+            self._rows, self._reach = (
+                grown,
+                np.append(self._reach, np.empty((len(grown) - len(self._reach), len(SLOTS)), np.float32), axis=0),
+            )
+        self._places[fresh] = np.arange(self._used, needed)
+        self._used = needed
+        places = self._places[numbers]
+        self._rows[places] = rows
+        self._reach[places] = np.maximum(rows.min(axis=2) - SLACK, FLOOR)
 
-    def numbers(self) -> list[int]:
-        """The items that have one."""
-        return list(self._place)
+    def remove(self, numbers: Numbers) -> None:
+        """Forget the neighbourhoods of items."""
+        self._places[numbers[self.contains(numbers)]] = -1
 
-    def row(self, number: int) -> Vectors:
-        """(slots, NEAREST) of one item."""
-        return np.asarray(self._rows[self._place[number]])
+    def rows(self, numbers: Numbers) -> Vectors:
+        """(n, slots, NEAREST) of items (n,)."""
+        return self._rows[self._places[numbers]]
 
-    def reach(self, numbers: Sequence[int] | NDArray[np.int64], slot: int) -> Vectors:
-        """The similarity (n,) that an item of `slot` must have to be near each of `numbers`: inclusive, with slack; FLOOR where any does."""
-        places = [self._place[int(number)] for number in numbers]
-        return np.asarray(np.maximum(self._rows[places, slot].min(axis=1) - SLACK, FLOOR), dtype=np.float32)
+    def reach(self, numbers: Numbers, slots: int | NDArray[np.int64]) -> Vectors:
+        """The similarity (n,) that an item of a slot must have to be near each of `numbers`: inclusive, with slack; FLOOR where any does."""
+        return np.asarray(self._reach[self._places[numbers], slots])
 
-    def push(self, number: int, slot: int, similarities: Iterable[float]) -> bool:
-        """Let newcomers in; returns whether the last one that counts has changed."""
-        held = self._rows[self._place[number], slot]
-        before = float(held.min())
-        best = np.sort(np.concatenate([held, np.asarray(list(similarities), dtype=np.float32)]))[::-1][:NEAREST]
-        self._rows[self._place[number], slot] = best
-        return float(best.min()) != before
+    def push(self, number: int, slot: int, similarities: Sequence[float]) -> None:
+        """Let newcomers in."""
+        row = self.rows(np.array([number]))
+        row[0, slot] = np.sort(np.concatenate([row[0, slot], np.asarray(similarities, np.float32)]))[::-1][:NEAREST]
+        self.put(np.array([number]), row)
 
 
 class SharedKeys:
-    """Which item numbers share keys: sorted arrays, and a dictionary of what came since."""
+    """Which item numbers share keys: sorted arrays, and what came since."""
 
     def __init__(self) -> None:
         self._keys: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
-        self._numbers: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-        self._tail: dict[int, list[int]] = defaultdict(list)
-        self._n_tail = 0
+        self._numbers: Numbers = np.empty(0, dtype=np.int64)
+        self._tail: list[tuple[NDArray[np.uint64], Numbers]] = []
+        self._bodies: dict[int, int] = {}
 
-    def add(self, number: int, keys: NDArray[np.uint64]) -> None:
-        """Note the keys of an item."""
-        for key in keys.tolist():
-            self._tail[key].append(number)
-        self._n_tail += len(keys)
-        if self._n_tail > max(50_000, len(self._keys) // 4):
-            self._merge()
+    def add(self, numbers: Sequence[int], keys: Sequence[NDArray[np.uint64]]) -> None:
+        """Note the keys of items that are not noted. An item whose text has changed is removed first."""
+        if keys:
+            held = np.repeat(np.asarray(numbers, dtype=np.int64), [len(own) for own in keys])
+            self._tail.append((np.concatenate(keys), held))
+            self._bodies.update(zip(numbers, (int(own[0]) for own in keys), strict=True))
 
     def remove(self, number: int) -> set[int]:
-        """Forget an item; returns those that shared a key with it. An item whose text has changed is removed, then added."""
+        """Forget an item; returns those that shared a key with it."""
         self._merge()
         mine = self._numbers == number
-        left = {holder for key in self._keys[mine].tolist() for holder in self.holders(key)} - {number}
+        first, last = self._bounds(self._keys[mine])
+        left = set(self._numbers[_ranges(first, last)].tolist()) - {number}
         self._keys, self._numbers = self._keys[~mine], self._numbers[~mine]
+        self._bodies.pop(number, None)
         return left
 
     def _merge(self) -> None:
-        tail_keys = np.fromiter((key for key, held in self._tail.items() for _ in held), np.uint64, self._n_tail)
-        tail_numbers = np.fromiter((number for held in self._tail.values() for number in held), np.int64, self._n_tail)
-        keys, numbers = np.concatenate([self._keys, tail_keys]), np.concatenate([self._numbers, tail_numbers])
-        order = np.argsort(keys, kind="stable")
-        self._keys, self._numbers = keys[order], numbers[order]
-        self._tail, self._n_tail = defaultdict(list), 0
+        if self._tail:
+            keys = np.concatenate([self._keys, *(keys for keys, _ in self._tail)])
+            order = np.argsort(keys, kind="stable")  # radix or merge: what is sorted already costs little
+            self._keys, self._numbers = (
+                keys[order],
+                np.concatenate([self._numbers, *(held for _, held in self._tail)])[order],
+            )
+            self._tail = []
 
-    def holders(self, key: int) -> list[int]:
-        """The items that hold a key."""
-        first, last = (
-            np.searchsorted(self._keys, np.uint64(key), "left"),
-            np.searchsorted(self._keys, np.uint64(key), "right"),
-        )
-        return [*self._numbers[first:last].tolist(), *self._tail.get(key, [])]
+    def _bounds(self, keys: NDArray[np.uint64]) -> tuple[Numbers, Numbers]:
+        return np.searchsorted(self._keys, keys, "left"), np.searchsorted(self._keys, keys, "right")
 
-    def sharing(self, number: int, keys: NDArray[np.uint64]) -> set[int]:
-        """The other items that share a key with an item, but for keys that over `COMMON_KEY` items share.
+    def sharing(self, numbers: Sequence[int], keys: Sequence[NDArray[np.uint64]]) -> Pairs:
+        """The pairs of items (n,), with their `keys`, and others that share one of them, but for keys that over `COMMON_KEY` items share.
 
         The first key is the body's: of those who share it the least number alone is paired with the
-        others, so that n copies make n - 1 pairs.
+        others, so that n copies make n - 1 pairs. An item need not be noted; a pair may come twice.
         """
-        body, *rest = keys.tolist()
-        copies = {number, *self.holders(body)}
-        least = min(copies)
-        shared = {holder for key in rest if len(held := self.holders(key)) <= COMMON_KEY for holder in held}
-        return (shared - copies) | (copies - {number} if number == least else {least})
+        self._merge()
+        if not keys:
+            return np.empty((0, 2), dtype=np.int64)
+        rest = [own[1:] for own in keys]
+        asking = np.repeat(np.asarray(numbers, dtype=np.int64), [len(own) for own in rest])
+        bodies = np.array([own[0] for own in keys], dtype=np.uint64)
+        body_of_asking = np.repeat(bodies, [len(own) for own in rest])
+        first, last = self._bounds(np.concatenate(rest))
+        common = last - first > COMMON_KEY
+        first, last = first[~common], last[~common]
+        others = self._numbers[_ranges(first, last)]
+        asking = np.repeat(asking[~common], last - first)
+        unlike = np.repeat(body_of_asking[~common], last - first) != np.array(
+            [self._bodies[other] for other in others.tolist()], dtype=np.uint64
+        )
+        found = [pairs_of(asking[unlike], others[unlike])]
+        first, last = self._bounds(bodies)
+        for number, start, end in zip(numbers, first.tolist(), last.tolist(), strict=True):
+            if end - start > (self._bodies.get(number) is not None):
+                copies = self._numbers[start:end]
+                least = min(number, int(copies.min()))
+                found.append(
+                    pairs_of(np.full(len(copies), number), copies if number == least else np.full(len(copies), least))
+                )
+        pairs = np.concatenate(found)
+        return np.asarray(pairs[pairs[:, 0] != pairs[:, 1]])
+
+
+def _ranges(first: Numbers, last: Numbers) -> Numbers:
+    """The integers of the half-open ranges (n,), (n,), end to end."""
+    counts = last - first
+    return np.repeat(last - np.cumsum(counts), counts) + np.arange(counts.sum())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from align.decisions import decisions, settled
-from align.records import Item, Kind, QueuedPair, Relation
+from align.records import Doubt, Item, Kind, QueuedPair, Relation
 from align.store import Store
 from align.thresholds import Thresholds, judged
 
@@ -66,24 +67,15 @@ def _weighed(
     joined = names[0] == names[1]
     if joined:
         gain = 0.5
-        why = (
-            "the two stand in one story, though hardly alike"
-            if not found.kind.joins
-            else "hardly alike enough for the story they stand in"
-        )
+        doubt, new_langs = Doubt.TOGETHER_BY_LITTLE if found.kind.joins else Doubt.TOGETHER_THOUGH_UNLIKE, 0
     else:
         ours, theirs = ({item.lang for item in stories[name]} for name in names)
-        new_langs = len(ours | theirs) - max(len(ours), len(theirs))
+        gained = len(ours | theirs) - max(len(ours), len(theirs))
         size = min(len(stories[name]) for name in names)
-        gain = 0.5 + 0.5 * (1.0 - math.exp(-(new_langs + math.log(max(size, 1)))))
-        why = (
-            "alike enough for one story, yet their stories stand apart"
-            if found.kind.joins
-            else "almost alike enough for one story"
-        )
-        if new_langs:
-            why += f"; together they would be in {len(ours | theirs)} languages"
-    return QueuedPair(left, right, found, round(openness * gain, 4), why)
+        gain = 0.5 + 0.5 * (1.0 - math.exp(-(gained + math.log(max(size, 1)))))
+        doubt = Doubt.APART_THOUGH_ALIKE if found.kind.joins else Doubt.APART_BY_LITTLE
+        new_langs = len(ours | theirs) if gained else 0
+    return QueuedPair(left, right, found, round(openness * gain, 4), doubt, new_langs)
 
 
 def _with_evidence(store: Store, pair: QueuedPair) -> QueuedPair:
@@ -91,4 +83,4 @@ def _with_evidence(store: Store, pair: QueuedPair) -> QueuedPair:
     if stored is None:
         return pair
     shown = Relation(pair.a.id, pair.b.id, pair.relation.kind, pair.relation.score, stored.evidence)
-    return QueuedPair(pair.a, pair.b, shown, pair.usefulness, pair.why)
+    return replace(pair, relation=shown)

@@ -181,15 +181,33 @@ class Revision:
     text: str
 
 
+class Doubt(StrEnum):
+    """Why a pair is worth a look: what its story says, and what its relation does."""
+
+    TOGETHER_THOUGH_UNLIKE = "the two stand in one story, though hardly alike"
+    TOGETHER_BY_LITTLE = "hardly alike enough for the story they stand in"
+    APART_THOUGH_ALIKE = "alike enough for one story, yet their stories stand apart"
+    APART_BY_LITTLE = "almost alike enough for one story"
+
+
 @dataclass(frozen=True)
 class QueuedPair:
-    """A pair that an editor should look at. `usefulness` is in [0, 1]: how open it is, and how much hangs on it."""
+    """A pair that an editor should look at. `usefulness` is in [0, 1]: how open it is, and how much hangs on it.
+
+    `new_langs` is in how many languages their stories would be together, 0 where neither would gain one.
+    """
 
     a: Item
     b: Item
     relation: Relation
     usefulness: float
-    why: str
+    doubt: Doubt
+    new_langs: int = 0
+
+    @property
+    def why(self) -> str:
+        """The doubt in a sentence."""
+        return f"{self.doubt}; together they would be in {self.new_langs} languages" if self.new_langs else self.doubt
 
 
 @dataclass(frozen=True)

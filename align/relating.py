@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import itertools
+import json
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from align.boilerplate import holders_of_shared, shared_sentences, without_boilerplate
-from align.comparison_rows import ComparisonRows
-from align.describing import Described, TokenReader, Traits, traits_of
+from align.comparison_rows import ComparisonRows, FoundPairs, Opinions, lang_code, lang_of
+from align.describing import Described, TokenReader, traits_of
 from align.index import SLOTS, NeighbourIndex, slot_of
-from align.neighbourhoods import FLOOR, NEAREST, Neighbourhoods, SharedKeys
-from align.records import Item, Relation, Vectors
-from align.relations import Comparison, compare, identical, settle
+from align.neighbourhoods import FLOOR, NEAREST, Neighbourhoods, Numbers, Pairs, SharedKeys, pairs_of
+from align.records import Relation, Vectors
+from align.relations import compare, identical, margins, opinions_of, relation_of
 from align.store import Store
 from align.verifier import FLOOR_LOGIT, load_verifier
 
@@ -24,22 +25,12 @@ KEPT = 20_000
 """How many described items are held in memory at a time."""
 RELATED = 0.02
 """Least probability of one story, inclusive, that makes two items related; a pair below is compared, and no relation."""
+BULK_SHARE = 0.2
+"""Where more than this share of the items is affected, all comparisons are read at once."""
+PATCH = 400
+"""About so many items that lie together are compared in a row, so that most of their neighbours are in memory."""
 
 Progress = Callable[[str], None]
-
-
-@dataclass
-class _Pairs:
-    """Pairs to compare: the later number → the earlier ones; and those of them that a shared key proposed."""
-
-    proposed: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
-    by_key: set[tuple[int, int]] = field(default_factory=set)
-
-    def add(self, one: int, other: int, by_key: bool = False) -> None:
-        low, high = sorted((one, other))
-        self.proposed[high].add(low)
-        if by_key:
-            self.by_key.add((low, high))
 
 
 class Relating:
@@ -52,211 +43,265 @@ class Relating:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.rows = ComparisonRows(store)
+        self._model: str | None = None
+        self._forget()
+
+    def _forget(self) -> None:
         self.near = Neighbourhoods()
         self.keys = SharedKeys()
         self._run = 0
-        self._model: str | None = None
         self._noted: dict[int, int] = {}
-        self._described: dict[int, Described] = {}
-        self._traits: dict[int, Traits] = {}
+        self._described: OrderedDict[int, Described] = OrderedDict()
         self._whole: dict[int, Vectors] = {}
 
     def run(
         self, index: NeighbourIndex, tokens: TokenReader, dimension: int, progress: Progress | None = None
     ) -> set[str]:
-        """Work out the relations of the waiting items. Returns the items with a relation that is new, changed or gone.
+        """Work out the relations of the waiting items. Returns these, and the items with a relation that is new, changed or gone.
 
         All or nothing: committed at the end, so a killed process leaves the items waiting.
         """
         self.catch_up()
         with self.store.writing():
-            affected = self._let_go(index)
-            waiting = {number: item for number, item in self.store.unrelated()}
-            if waiting or affected:
+            changed = self._let_go(index)
+            waiting = dict(self.store.waiting())
+            if waiting or changed:
                 self._run += 1
-                affected |= self._relate(waiting, index, tokens, dimension, progress)
-                affected = self._settle(affected)
+                changed |= self._relate(waiting, index, tokens, dimension, progress)
                 self.store.set_setting("relating_runs", str(self._run))
-                self.store.touch(affected)
-        return affected
+                self.store.touch(changed)
+        return changed
 
     def catch_up(self) -> None:
         """Read what another process, or another of these, has worked out since."""
         runs = int(self.store.setting("relating_runs") or 0)
         model = self.store.setting("model_fingerprint")
         if model != self._model:
-            self.near, self.keys, self._run, self._model = Neighbourhoods(), SharedKeys(), 0, model
-            self._described, self._noted = {}, {}
+            self._forget()
+            self._model = model
         if runs != self._run:
-            for number, similarities, keys in self.rows.neighbourhoods(self._run):
-                self.near.put(number, similarities)
-                if self._noted.get(number) != hash(keys.tobytes()):
-                    if number in self._noted:
-                        self.keys.remove(number)
-                    self._note_keys(number, keys)
-                    self._described.pop(number, None)
+            found = self.rows.neighbourhoods(self._run)
+            self._put_near([number for number, _, _ in found], [similarities for _, similarities, _ in found])
+            fresh = {number: keys for number, _, keys in found if self._noted.get(number) != hash(keys.tobytes())}
+            for number in fresh:
+                if number in self._noted:
+                    self.keys.remove(number)
+                self._described.pop(number, None)
+            self._note_keys(fresh)
             self._run = runs
 
-    def _note_keys(self, number: int, keys: NDArray[np.uint64]) -> None:
-        self.keys.add(number, keys)
-        self._noted[number] = hash(keys.tobytes())
+    def _put_near(self, numbers: Sequence[int], rows: Sequence[Vectors]) -> None:
+        if rows:
+            self.near.put(np.array(numbers, dtype=np.int64), np.stack(rows))
+
+    def _note_keys(self, found: dict[int, NDArray[np.uint64]]) -> None:
+        self.keys.add(list(found), list(found.values()))
+        self._noted.update((number, hash(keys.tobytes())) for number, keys in found.items())
 
     def _let_go(self, index: NeighbourIndex) -> set[str]:
         """Items that had a deleted or rewritten one among their nearest, or were its copies, wait for their relations again."""
         again: set[int] = set()
-        for number, lang, view in self.rows.left():
-            self.near.remove(number)
+        left = self.rows.left()
+        for number, lang, view in left:
+            self.near.remove(np.array([number]))
             again |= self.keys.remove(number)
             self._noted.pop(number, None)
             self._described.pop(number, None)
             for shelf in index.shelves:
                 numbers = shelf.all_numbers()
-                known = np.array([other in self.near for other in numbers.tolist()], dtype=bool)
-                if known.any():
-                    least = np.full(len(numbers), 2.0, dtype=np.float32)
-                    least[known] = self.near.reach(numbers[known], slot_of(lang))
-                    again |= set(shelf.reaching(view[None, : index.dimension], least)[1].tolist())
-        self.rows.forget_left()
-        items = self.store.items_by_number(sorted(again & set(self.near.numbers())))
-        self.rows.drop_of(item.id for item in items.values())
-        self.store.wait_again(item.id for item in items.values())
-        return {item.id for item in items.values()}
+                least = self._reach(numbers, slot_of(lang), self.near.contains(numbers))
+                again |= set(shelf.reaching(view[None, : index.dimension], least)[1].tolist())
+        if left:
+            self.rows.forget_left()
+        known = np.array(sorted(again), dtype=np.int64)
+        ids = self.store.ids_of(known[self.near.contains(known)].tolist())
+        self.rows.drop_of(ids)
+        self.store.wait_again(ids.values())
+        return set(ids.values())
+
+    def _reach(self, numbers: Numbers, slot: int, chosen: NDArray[np.bool_]) -> Vectors:
+        """The similarity (n,) that an item of `slot` needs to be near each of `numbers`; none is enough where one is not `chosen`."""
+        least = np.full(len(numbers), 2.0, dtype=np.float32)
+        least[chosen] = self.near.reach(numbers[chosen], slot)
+        return least
 
     def _relate(
         self,
-        waiting: dict[int, Item],
+        waiting: dict[int, str],
         index: NeighbourIndex,
         tokens: TokenReader,
         dimension: int,
         progress: Progress | None,
     ) -> set[str]:
-        """Neighbourhoods, pairs and comparisons of the waiting items; returns the ids of the items in pairs that came or went."""
-        fresh = {number for number in waiting if number not in self.near}
+        """Neighbourhoods, pairs, comparisons and relations of the waiting items (number → language); returns the ids of what has changed."""
+        numbers = np.array(sorted(waiting), dtype=np.int64)
+        fresh = numbers[~self.near.contains(numbers)]
         # An index of an older samestory has relations without the comparisons that they came from.
-        self.rows.drop_of(waiting[number].id for number in sorted(fresh))
-        numbers = sorted(waiting)
-        views = self.store.story_views(numbers, dimension)
-        self._know_traits(waiting, tokens, dimension)
-        pairs = _Pairs()
-        changed: set[int] = set()
+        self.rows.drop_of(fresh.tolist())
+        views = self.store.story_views(numbers.tolist(), dimension)
+        slots = np.array([slot_of(waiting[number]) for number in numbers.tolist()], dtype=np.int64)
+        keys = self._know_traits(numbers, tokens, dimension, progress)
+        found: list[Pairs] = []
+        pushed: set[int] = set()
         for start in range(0, len(numbers), CHUNK):
-            part = numbers[start : start + CHUNK]
-            slots = np.array([slot_of(waiting[number].lang) for number in part], dtype=np.int64)
-            rows = np.full((len(part), len(SLOTS), NEAREST), -1.0, dtype=np.float32)
-            for slot in range(len(SLOTS)):
-                found, cosines = index.nearest(views[start : start + CHUNK], slot, NEAREST + 1)
-                for place, number in enumerate(part):
-                    keep = (found[place] >= 0) & (found[place] != number) & (cosines[place] >= FLOOR)
-                    near, best = found[place][keep][:NEAREST], cosines[place][keep][:NEAREST]
-                    rows[place, slot, : len(best)] = best
-                    for other in near.tolist():
-                        pairs.add(number, other)
-            for place, number in enumerate(part):
-                self.near.put(number, rows[place])
-            changed |= self._let_in(part, slots, views[start : start + CHUNK], index, set(waiting), fresh, pairs)
+            part = slice(start, start + CHUNK)
+            rows, pairs = self._nearest(numbers[part], views[part], index)
+            self.near.put(numbers[part], rows)
+            entering, changed = self._let_in(numbers[part], slots[part], views[part], index, numbers, fresh)
+            found += [pairs, entering]
+            pushed |= changed
             if progress:
                 progress(f"neighbours of {min(start + CHUNK, len(numbers))} of {len(numbers)} items")
-        alive = {number for shelf in index.shelves for number in shelf.all_numbers().tolist()}
-        for number in numbers:
-            for other in self.keys.sharing(number, self._traits[number].keys) & alive:
-                pairs.add(number, other, by_key=True)
-        affected = {item.id for item in waiting.values()}
-        affected |= self._compare(pairs, waiting, tokens, dimension, progress)
-        affected |= self._let_out(changed)
+        alive = np.concatenate([shelf.all_numbers() for shelf in index.shelves])
+        sharing = self.keys.sharing(list(keys), list(keys.values()))
+        sharing = sharing[np.isin(sharing, alive).all(axis=1)]
+        near_pairs = np.concatenate([*found, sharing])
+        affected = set(numbers.tolist())
+        affected |= self._compare(near_pairs, sharing, numbers, views, tokens, dimension, progress)
+        gone = self._let_out(sorted(pushed))
         self.rows.put_neighbourhoods(
-            self._run, ((number, self.near.row(number), self._traits[number].keys) for number in numbers)
+            self._run,
+            zip(numbers.tolist(), self.near.rows(numbers), (keys[number] for number in numbers.tolist()), strict=True),
         )
-        self.rows.put_similarities(self._run, ((number, self.near.row(number)) for number in sorted(changed)))
-        self.store.mark_related(item.id for item in waiting.values())
-        return affected
+        changed_numbers = np.array(sorted(pushed), dtype=np.int64)
+        self.rows.put_similarities(
+            self._run, zip(changed_numbers.tolist(), self.near.rows(changed_numbers), strict=True)
+        )
+        ids = self.store.ids_of(numbers.tolist()).values()
+        self.store.mark_related(ids)
+        return {*ids, *gone[1], *self._settle(affected | gone[0])}
 
-    def _know_traits(self, waiting: dict[int, Item], tokens: TokenReader, dimension: int) -> None:
-        """Work out the traits of the waiting items that have none, and note their keys."""
-        self._traits = self.rows.traits(sorted(waiting))
-        missing = [number for number in sorted(waiting) if number not in self._traits]
+    def _know_traits(
+        self, numbers: Numbers, tokens: TokenReader, dimension: int, progress: Progress | None
+    ) -> dict[int, NDArray[np.uint64]]:
+        """Work out the traits of those items that have none, and note their keys; returns the keys of all."""
+        keys: dict[int, NDArray[np.uint64]] = {}
         shared = shared_sentences(self.store)
-        for start in range(0, len(missing), CHUNK):
-            part = missing[start : start + CHUNK]
-            vectors = self.store.vectors_of(part, dimension)
-            counting = [without_boilerplate(waiting[number], vectors[number], shared) for number in part]
-            found = traits_of([item for item, _ in counting], [own for _, own in counting], tokens)
-            self._traits.update(zip(part, found, strict=True))
-            self.rows.put_traits(zip(part, found, strict=True))
-        for number in sorted(waiting):
-            if number not in self.near:
-                self._note_keys(number, self._traits[number].keys)
+        for start in range(0, len(numbers), CHUNK):
+            part = numbers[start : start + CHUNK].tolist()
+            traits = self.rows.traits(part)
+            missing = [number for number in part if number not in traits]
+            if missing:
+                items, vectors = self.store.items_by_number(missing), self.store.vectors_of(missing, dimension)
+                counting = [without_boilerplate(items[number], vectors[number], shared) for number in missing]
+                found = traits_of([item for item, _ in counting], [own for _, own in counting], tokens)
+                traits.update(zip(missing, found, strict=True))
+                self.rows.put_traits(zip(missing, found, strict=True))
+                if progress:
+                    progress(f"words of {start + len(part)} of {len(numbers)} items")
+            keys.update((number, traits[number].keys) for number in part)
+        fresh = numbers[~self.near.contains(numbers)].tolist()
+        self._note_keys({number: keys[number] for number in fresh})
+        return keys
+
+    @staticmethod
+    def _nearest(numbers: Numbers, views: Vectors, index: NeighbourIndex) -> tuple[Vectors, Pairs]:
+        """The similarities (n, slots, NEAREST) of the nearest of items (n,), and the pairs that they make."""
+        rows = np.full((len(numbers), len(SLOTS), NEAREST), -1.0, dtype=np.float32)
+        pairs = []
+        for slot in range(len(SLOTS)):
+            found, cosines = index.nearest(views, slot, NEAREST + 1)
+            keep = (found >= 0) & (found != numbers[:, None]) & (cosines >= FLOOR)
+            order = np.argsort(~keep, axis=1, kind="stable")[:, :NEAREST]
+            keep, found, cosines = (np.take_along_axis(table, order, axis=1) for table in (keep, found, cosines))
+            rows[:, slot, : keep.shape[1]] = np.where(keep, cosines, -1.0)
+            pairs.append(pairs_of(np.broadcast_to(numbers[:, None], keep.shape)[keep], found[keep]))
+        return rows, np.concatenate(pairs)
 
     def _let_in(
         self,
-        part: list[int],
+        part: Numbers,
         slots: NDArray[np.int64],
         views: Vectors,
         index: NeighbourIndex,
-        waiting: set[int],
-        fresh: set[int],
-        pairs: _Pairs,
-    ) -> set[int]:
-        """Let the fresh items of `part` into the neighbourhoods of those that are not waiting; returns the changed ones."""
+        waiting: Numbers,
+        fresh: Numbers,
+    ) -> tuple[Pairs, set[int]]:
+        """Let the fresh items of `part` into the neighbourhoods of those that are not waiting; returns the pairs, and who has changed."""
+        pairs = [np.empty((0, 2), dtype=np.int64)]
         changed: set[int] = set()
         for shelf in index.shelves:
             numbers = shelf.all_numbers()
-            settled = np.array([number not in waiting for number in numbers.tolist()], dtype=bool)
+            settled = ~np.isin(numbers, waiting)
             if not settled.any():
                 continue
             for slot in np.unique(slots).tolist():
                 chosen = np.flatnonzero(slots == slot)
-                least = np.full(len(numbers), 2.0, dtype=np.float32)
-                least[settled] = self.near.reach(numbers[settled], slot)
+                query, number, cosine = shelf.reaching(views[chosen], self._reach(numbers, slot, settled))
+                ones = part[chosen[query]]
+                pairs.append(pairs_of(ones, number))
                 newcomers: dict[int, list[float]] = defaultdict(list)
-                for query, number, cosine in zip(*shelf.reaching(views[chosen], least), strict=True):
-                    one = part[chosen[query]]
-                    pairs.add(one, int(number))
-                    if one in fresh:
-                        newcomers[int(number)].append(float(cosine))
-                for number, similarities in newcomers.items():
-                    self.near.push(number, slot, similarities)
-                    changed.add(number)
-        return changed
+                entering = np.isin(ones, fresh)
+                for other, similarity in zip(number[entering].tolist(), cosine[entering].tolist(), strict=True):
+                    newcomers[other].append(similarity)
+                for other, similarities in newcomers.items():
+                    self.near.push(other, slot, similarities)
+                changed |= newcomers.keys()
+        return np.concatenate(pairs), changed
 
-    def _let_out(self, changed: set[int]) -> set[str]:
-        """Drop the pairs that are in neither item's neighbourhood any more; returns their items."""
-        items = self.store.items_by_number(sorted(changed))
-        gone: list[tuple[str, str]] = []
-        for number, item in items.items():
-            for other_id, similarity in self.rows.nearest_pairs_of(item.id):
-                other, other_lang = self.store.number_and_lang(other_id)
-                if similarity < float(self.near.reach([number], slot_of(other_lang))[0]) and similarity < float(
-                    self.near.reach([other], slot_of(item.lang))[0]
-                ):
-                    gone.append((item.id, other_id) if item.id < other_id else (other_id, item.id))
+    def _let_out(self, changed: Sequence[int]) -> tuple[set[int], set[str]]:
+        """Drop the pairs that are in neither item's neighbourhood any more; returns their items, by number and by id."""
+        near = self.rows.near(changed)
+        if not near:
+            return set(), set()
+        a, b = np.array([row[:2] for row in near], dtype=np.int64).T
+        slot_a, slot_b = np.array([(slot_of(lang_of(row[2])), slot_of(lang_of(row[3]))) for row in near]).T
+        similarity = np.array([row[4] for row in near])
+        out = (similarity < self.near.reach(a, slot_b)) & (similarity < self.near.reach(b, slot_a))
+        gone = list(zip(a[out].tolist(), b[out].tolist(), strict=True))
         self.rows.drop(gone)
-        return {item_id for pair in gone for item_id in pair}
+        numbers = {number for pair in gone for number in pair}
+        return numbers, set(self.store.ids_of(sorted(numbers)).values())
 
     def _compare(
-        self, pairs: _Pairs, waiting: dict[int, Item], tokens: TokenReader, dimension: int, progress: Progress | None
-    ) -> set[str]:
-        affected: set[str] = set()
-        verifier = load_verifier()
-        for done, number in enumerate(sorted(pairs.proposed), 1):
-            others = sorted(pairs.proposed[number])
-            left, *rights = self._describe([number, *others], dimension)
-            found: list[tuple[Comparison, float, bool]] = []
-            distinct = []
-            for other, right in zip(others, rights, strict=True):
-                if right.traits.digest != left.traits.digest:
-                    distinct.append((other, right))
-                elif (other, number) in pairs.by_key:
-                    found.append((identical(left, right), 1.0, True))
-            for (other, right), pair in zip(
-                distinct, compare(left, [right for _, right in distinct], tokens, verifier), strict=True
-            ):
-                if pair.logit > FLOOR_LOGIT or pair.copy is not None:
-                    similarity = float(self._view(number, left) @ self._view(other, right))
-                    found.append((pair, similarity, (other, number) in pairs.by_key))
-            self.rows.put(found)
-            affected.update(item_id for pair, _, _ in found for item_id in (pair.a, pair.b))
+        self,
+        pairs: Pairs,
+        sharing: Pairs,
+        numbers: Numbers,
+        views: Vectors,
+        tokens: TokenReader,
+        dimension: int,
+        progress: Progress | None,
+    ) -> set[int]:
+        """Compare `pairs`, of which a shared key proposed `sharing`; returns the items of those that are kept."""
+        place_of = np.zeros(max(int(pairs.max(initial=0)), int(numbers.max(initial=0))) + 1, dtype=np.int64)
+        place_of[numbers[_in_patches(views)]] = np.arange(1, len(numbers) + 1)
+        # A pair is worked on with the one of its items that comes first: those that are not waiting, then patch by patch.
+        turned = place_of[pairs[:, 0]] < place_of[pairs[:, 1]]
+        lefts = np.where(turned, pairs[:, 1], pairs[:, 0])
+        rights = np.where(turned, pairs[:, 0], pairs[:, 1])
+        size = len(place_of)
+        keys = np.unique(place_of[lefts] * size * size + lefts * size + rights)
+        shared = set(map(tuple, sharing.tolist()))
+        lefts, rights = keys // size % size, keys % size
+        starts = np.flatnonzero(np.diff(lefts, prepend=-1))
+        verifier, reader = load_verifier(), _UnitRows(tokens)
+        found = FoundPairs()
+        affected: set[int] = set()
+        for done, (start, end) in enumerate(itertools.pairwise([*starts.tolist(), len(lefts)]), 1):
+            number, others = int(lefts[start]), rights[start:end].tolist()
+            left, *entries = self._describe([number, *others], dimension)
+            by_id = dict(zip((entry.id for entry in entries), zip(others, entries, strict=True), strict=True))
+            by_key = (
+                {other for other in others if (min(number, other), max(number, other)) in shared} if shared else set()
+            )
+            digest = left.traits.digest
+            same = [
+                identical(left, entry)
+                for other, entry in zip(others, entries, strict=True)
+                if entry.traits.digest == digest and other in by_key
+            ]
+            distinct = [entry for entry in entries if entry.traits.digest != digest]
+            view = self._view(number, left)
+            for pair in [*same, *compare(left, distinct, reader, verifier, FLOOR_LOGIT)]:
+                other, right = by_id[pair.b if pair.a == left.id else pair.a]
+                similarity = float(view @ self._view(other, right)) if pair.features else 1.0
+                a, b = (number, other) if pair.a == left.id else (other, number)
+                found.add(pair, a, b, similarity, other in by_key)
+                affected.update((number, other))
             if progress and done % 1000 == 0:
-                progress(f"{done} of {len(pairs.proposed)} items compared")
+                progress(f"{done} of {len(starts)} items compared")
+        self.rows.put(found)
         return affected
 
     def _view(self, number: int, described: Described) -> Vectors:
@@ -267,58 +312,132 @@ class Relating:
         """Items ready to be compared, from memory or the store."""
         missing = [number for number in numbers if number not in self._described]
         if missing:
-            if len(self._described) + len(missing) > KEPT:
-                self._described = {}
-                missing = list(numbers)
             vectors = self.store.vectors_of(missing, dimension)
             traits = self.rows.traits(missing)
             heads = self.store.heads(missing)
-            for number, item in self.store.items_by_number(holders_of_shared(self.store, missing)).items():
+            shared = shared_sentences(self.store)
+            for number, item in self.store.items_by_number(
+                holders_of_shared(self.store, missing) if shared else ()
+            ).items():
                 # Neighbours are found and let go by the whole text's view.
                 self._whole[number] = vectors[number].views[0]
-                vectors[number] = without_boilerplate(item, vectors[number], shared_sentences(self.store))[1]
+                vectors[number] = without_boilerplate(item, vectors[number], shared)[1]
             for number in missing:
                 self._described[number] = Described(*heads[number], vectors[number], traits[number])
-        return [self._described[number] for number in numbers]
+        found = [self._described[number] for number in numbers]
+        for number in numbers:
+            self._described.move_to_end(number)
+        while len(self._described) > KEPT:
+            self._whole.pop(self._described.popitem(last=False)[0], None)
+        return found
 
-    def _settle(self, affected: set[str]) -> set[str]:
+    def _settle(self, affected: set[int]) -> set[str]:
         """Decide the relations of the affected items' pairs anew; returns the items of those that have changed."""
-        many = len(affected) > 0.2 * self.store.count_items()
-        pairs = self.rows.all() if many else self.rows.of(affected)
-        context = pairs if many else self.rows.of({item_id for pair in pairs for item_id in (pair.a, pair.b)})
-        changed = set(affected)
-        kept: list[Relation] = []
-        dropped: list[tuple[str, str]] = []
-        for found in settle(pairs, load_verifier(), context=context):
-            if found.kind.joins or found.score >= RELATED:
-                kept.append(found)
-            else:
-                dropped.append((found.a, found.b))
-            changed.update((found.a, found.b))
-        self.store.put_relations(kept)
-        self.store.drop_pairs(dropped)
-        return changed
+        many = len(affected) > BULK_SHARE * self.store.count_items()
+        pairs = self.rows.opinions(None if many else sorted(affected))
+        context = pairs if many else self.rows.opinions(_items_of(pairs).tolist())
+        ids = self.store.ids_of(None if many else _items_of(pairs).tolist())
+        before = self.store.relations_as_stored(
+            None if many else [ids[number] for number in sorted(affected) if number in ids]
+        )
+        changed: list[Relation] = []
+        for found in self._settled(pairs, context, ids):
+            stored = before.pop((found.a, found.b), None)
+            if stored != (found.kind.value, found.score, json.dumps(found.evidence, ensure_ascii=False)):
+                changed.append(found)
+        self.store.put_relations(changed)
+        self.store.drop_pairs(before)
+        return {item_id for found in changed for item_id in (found.a, found.b)} | {
+            item_id for pair in before for item_id in pair
+        }
+
+    def _settled(self, pairs: Opinions, context: Opinions, ids: dict[int, str]) -> Iterable[Relation]:
+        table = margins(pairs, context)
+        probabilities = load_verifier().settled(table)
+        keep = np.flatnonzero((probabilities.round(4) >= RELATED) | (pairs["copy"] > 0))
+        numbers = zip(pairs["a"][keep].tolist(), pairs["b"][keep].tolist(), strict=True)
+        for pair, row, probability in zip(
+            self.rows.comparisons(numbers, ids), table[keep].tolist(), probabilities[keep].tolist(), strict=True
+        ):
+            yield relation_of(pair, row, probability)
 
     def opinions(self, draft: Described, index: NeighbourIndex, tokens: TokenReader, dimension: int) -> list[Relation]:
         """The relations that a draft, which is not stored, would have."""
         self.catch_up()
-        near: set[int] = self.keys.sharing(-1, draft.traits.keys) - {-1}
+        near = set(self.keys.sharing([-1], [draft.traits.keys]).ravel().tolist()) - {-1}
         for slot in range(len(SLOTS)):
             found, cosines = index.nearest(draft.vectors.views[:1], slot, 2 * NEAREST)
             near |= set(found[0][(found[0] >= 0) & (cosines[0] >= FLOOR)].tolist())
         # Another process may have deleted one since.
-        alive = sorted(number for number, head in self.store.heads(near).items() if head is not None)
+        alive = sorted(self.store.heads(sorted(near)))
         others = self._describe(alive, dimension)
-        same = [other for other in others if other.traits.digest == draft.traits.digest]
-        distinct = [other for other in others if other.traits.digest != draft.traits.digest]
         verifier = load_verifier()
-        pairs = [identical(draft, other) for other in same]
-        pairs += [
-            pair
-            for pair in compare(draft, distinct, tokens, verifier)
-            if pair.logit > FLOOR_LOGIT or pair.copy is not None
+        digest = draft.traits.digest
+        pairs = [identical(draft, other) for other in others if other.traits.digest == digest]
+        pairs += compare(
+            draft, [other for other in others if other.traits.digest != digest], tokens, verifier, FLOOR_LOGIT
+        )
+        numbers = dict(zip((other.id for other in others), alive, strict=True)) | {draft.id: -1}
+        own = opinions_of(pairs, numbers, {other.lang: lang_code(other.lang) for other in (draft, *others)})
+        stored = self.rows.opinions(alive)
+        table = margins(own, np.concatenate([own, stored[list(own.dtype.names or ())]]))
+        found_relations = [
+            relation_of(pair, row, probability)
+            for pair, row, probability in zip(pairs, table.tolist(), verifier.settled(table).tolist(), strict=True)
         ]
-        context = pairs + self.rows.of({other.id for other in others})
-        return [
-            found for found in settle(pairs, verifier, context=context) if found.kind.joins or found.score >= RELATED
-        ]
+        return [found for found in found_relations if found.kind.joins or found.score >= RELATED]
+
+
+class _UnitRows:
+    """Piece vectors of unit length that are worked out once: of a few thousand texts most words come again and again."""
+
+    def __init__(self, tokens: TokenReader) -> None:
+        self._tokens = tokens
+        self._places = np.zeros(0, dtype=np.int64)  # by piece; 0 where there is none yet
+        self._rows: Vectors = np.zeros((1, 0), dtype=np.float32)
+        self._used = 1
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        return self._tokens.token_ids(texts)
+
+    def rows(self, ids: Sequence[int]) -> Vectors:
+        return self._tokens.rows(ids)
+
+    def unit_rows(self, ids: NDArray[np.int32]) -> Vectors:
+        """(len(ids), d) piece vectors of unit length."""
+        highest = int(ids.max())
+        if highest >= len(self._places):
+            self._places = np.append(self._places, np.zeros(2 * highest + 1 - len(self._places), dtype=np.int64))
+        missing = np.unique(ids[self._places[ids] == 0])
+        if len(missing):
+            rows = self._tokens.unit_rows(missing)
+            needed = self._used + len(rows)
+            if needed > len(self._rows):
+                grown = np.empty((2 * needed, rows.shape[1]), dtype=np.float32)
+                grown[: self._used] = self._rows[: self._used] if self._rows.shape[1] else 0.0
+                self._rows = grown
+            self._rows[self._used : needed] = rows
+            self._places[missing] = np.arange(self._used, needed)
+            self._used = needed
+        return self._rows.take(self._places[ids], axis=0)
+
+
+def _items_of(pairs: Opinions) -> Numbers:
+    return np.unique(np.concatenate([pairs["a"], pairs["b"]]))
+
+
+def _in_patches(views: Vectors) -> Numbers:
+    """An order (n,) of the rows of `views` (n, d) in which what lies together comes together.
+
+    Each row goes to the nearest of a few evenly drawn ones, and these follow one another along the direction in
+    which they differ most. It decides how often a vector is read, and nothing else.
+    """
+    centres = views[:: max(PATCH, 1)]
+    if len(centres) < 2:
+        return np.arange(len(views))
+    along = np.linalg.svd(centres - centres.mean(axis=0), full_matrices=False)[2][0]
+    centres = centres[np.argsort(centres @ along)]
+    nearest = np.concatenate(
+        [(views[start : start + 4096] @ centres.T).argmax(axis=1) for start in range(0, len(views), 4096)]
+    )
+    return np.argsort(nearest, kind="stable")

@@ -11,14 +11,13 @@ translations: no one similarity tells them apart, being each other's best match 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from align.describing import Described, TokenReader
+from align.describing import KEYWORDS, Described, TokenReader, number_weight
 from align.records import Evidence, Kind, Relation, Vectors
 from align.verifier import FEATURES, FLOOR_LOGIT, Verifier
 
@@ -56,37 +55,6 @@ class Comparison:
     overlap: float = 0.0
     extra: tuple[tuple[str, str | float], ...] = ()
 
-    def other(self, item_id: str) -> str:
-        """The id at the other end."""
-        return self.b if item_id == self.a else self.a
-
-    def lang_of(self, item_id: str) -> str:
-        """The language of one of the two."""
-        return self.langs[0] if item_id == self.a else self.langs[1]
-
-
-def number_weight(found: Iterable[float]) -> float:
-    """How much numbers tell of a story: a small count or a year is in every other text, 4,100 hectares is not."""
-    return sum(
-        0.2 if value <= 12 and float(value).is_integer() else 0.3 if value <= 31 or 1990 <= value <= 2039 else 1.0
-        for value in found
-    )
-
-
-def _coverage(
-    own: Vectors, own_weights: Vectors, others: Vectors, weights: Vectors, starts: NDArray[np.int64]
-) -> tuple[Vectors, Vectors, Vectors]:
-    """How well the rows of one text find counterparts in each of c others, and theirs in it.
-
-    `own` (m, d) with `own_weights` (m,) summing to 1; `others` (n, d) the rows of all others end to end,
-    text i from ``starts[i]``, with `weights` (n,) summing to 1 in each. Returns (c,) the weighted mean of
-    the best cosines of `own`'s rows, (c,) that of the other's rows, and (c,) the best cosine of all.
-    """
-    cosines = others @ own.T  # (n, m)
-    forward = np.maximum.reduceat(cosines, starts, axis=0)  # (c, m)
-    backward = np.add.reduceat(cosines.max(axis=1) * weights, starts)  # (c,)
-    return forward @ own_weights, backward, forward.max(axis=1)
-
 
 def features(left: Described, others: Sequence[Described], tokens: TokenReader) -> NDArray[np.float64]:
     """The evidence of `left` with each of `others`, as numbers: (len(others), len(FEATURES)), rounded to four decimals.
@@ -100,58 +68,74 @@ def features(left: Described, others: Sequence[Described], tokens: TokenReader) 
     the weight of the numbers both have over that of the text that has fewer, plus one; `numbers_shared`:
     their weight through log1p. `names_agree`, `names_shared`: the same for names in scripts with capitals.
     """
-    views = np.stack([other.vectors.views for other in others])  # (c, 2, d)
-    own = left.vectors.views
-    story = views[:, 0] @ own[0]
-    lead = np.maximum(views[:, 0] @ own[1], views[:, 1] @ own[0])
-    counts = np.array([len(other.vectors.sentences) for other in others])
-    forward, backward, best = _coverage(
-        left.vectors.sentences,
-        left.sentence_weights,
-        np.concatenate([other.vectors.sentences for other in others]),
-        np.concatenate([other.sentence_weights for other in others]),
-        np.concatenate([[0], np.cumsum(counts)[:-1]]),
+    views = np.concatenate([other.vectors.views[:2] for other in others])  # (2 c, d), story and lead in turn
+    cosines = views @ left.vectors.views[:2].T
+    forward, backward, best = _sentences_covered(left, others)
+    word_forward, word_backward = _words_covered(left, others, tokens)
+    shorter = np.array(
+        [(left.traits.length, other.id) <= (other.traits.length, left.id) for other in others], dtype=bool
     )
-    counts = np.array([len(other.traits.keywords) for other in others])
-    word_forward, word_backward, _ = _coverage(
-        tokens.unit_rows(left.traits.keywords),
-        left.traits.weights,
-        tokens.unit_rows(np.concatenate([other.traits.keywords for other in others])),
-        np.concatenate([other.traits.weights for other in others]),
-        np.concatenate([[0], np.cumsum(counts)[:-1]]),
+    shared_numbers = np.array([number_weight(left.numbers & other.numbers) for other in others])
+    fewer_numbers = np.minimum(left.weight_of_numbers, [other.weight_of_numbers for other in others])
+    shared_names = np.array([len(left.names & other.names) for other in others])
+    fewer_names = np.minimum(len(left.names), [len(other.names) for other in others])
+    columns = (
+        cosines[::2, 0],
+        np.maximum(cosines[::2, 1], cosines[1::2, 0]),
+        np.where(shorter, forward, backward),
+        np.where(shorter, backward, forward),
+        best,
+        np.where(shorter, word_forward, word_backward),
+        np.where(shorter, word_backward, word_forward),
+        shared_numbers / (fewer_numbers + 1.0),
+        np.log1p(shared_numbers),
+        shared_names / (fewer_names + 1.0),
+        np.log1p(shared_names),
     )
-    table = np.empty((len(others), len(FEATURES)))
-    own_numbers = number_weight(left.numbers)
-    for row, other in enumerate(others):
-        shorter = (left.traits.length, other.id) <= (other.traits.length, left.id)
-        shared = number_weight(left.numbers & other.numbers)
-        names = len(left.names & other.names)
-        table[row] = (
-            story[row],
-            lead[row],
-            *((forward[row], backward[row]) if shorter else (backward[row], forward[row])),
-            best[row],
-            *((word_forward[row], word_backward[row]) if shorter else (word_backward[row], word_forward[row])),
-            shared / (min(own_numbers, number_weight(other.numbers)) + 1.0),
-            math.log1p(shared),
-            names / (min(len(left.names), len(other.names)) + 1.0),
-            math.log1p(names),
-        )
-    return table.round(4)
+    return np.stack(columns, axis=1, dtype=np.float64).round(4)
 
 
-def compare(left: Described, others: Sequence[Described], tokens: TokenReader, verifier: Verifier) -> list[Comparison]:
-    """`left` with each of `others`, none of which is `left` itself."""
+def _sentences_covered(left: Described, others: Sequence[Described]) -> tuple[Vectors, Vectors, Vectors]:
+    """The weighted mean of the best cosines of `left`'s sentences in each of c others (c,), of theirs in it, and the best of all."""
+    counts = [len(other.vectors.sentences) for other in others]
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    cosines = left.vectors.sentences @ np.concatenate([other.vectors.sentences for other in others]).T  # (m, n)
+    forward = np.maximum.reduceat(cosines, starts, axis=1)  # (m, c)
+    weights = np.concatenate([other.sentence_weights for other in others])
+    backward = np.add.reduceat(cosines.max(axis=0) * weights, starts)
+    return left.sentence_weights @ forward, backward, forward.max(axis=0)
+
+
+def _words_covered(left: Described, others: Sequence[Described], tokens: TokenReader) -> tuple[Vectors, Vectors]:
+    """The same for the heaviest words, (c,) and (c,). Neighbours use the same words: each is looked at once."""
+    words, places = np.unique(np.concatenate([other.words for other in others]), return_inverse=True)
+    cosines = tokens.unit_rows(words) @ tokens.unit_rows(left.words).T  # (n, KEYWORDS)
+    forward = cosines.take(places, axis=0).reshape(len(others), KEYWORDS, KEYWORDS).max(axis=1)
+    weights = np.concatenate([other.word_weights for other in others]).reshape(len(others), KEYWORDS)
+    best = cosines.max(axis=1).take(places).reshape(len(others), KEYWORDS)
+    return forward @ left.word_weights, np.einsum("ij,ij->i", best, weights)
+
+
+def compare(
+    left: Described,
+    others: Sequence[Described],
+    tokens: TokenReader,
+    verifier: Verifier,
+    least: float = -math.inf,
+) -> list[Comparison]:
+    """`left` with each of `others`, none of which is `left` itself; only copies and pairs whose logit is above `least`."""
     if not others:
         return []
     table = features(left, others, tokens)
-    logits = verifier.first(table, [(left.lang, other.lang) for other in others])
-    best = FEATURES.index("best")
+    logits = verifier.first(table, [(left.lang, other.lang) for other in others]).tolist()
+    alike = (table[:, FEATURES.index("best")] >= OVERLAP_SIMILARITY).tolist()
     found = []
-    for other, row, logit in zip(others, table.tolist(), logits.tolist(), strict=True):
-        copy = _copy(left, other) if row[best] >= OVERLAP_SIMILARITY else None
-        a, b = (left, other) if left.id < other.id else (other, left)
-        found.append(Comparison(a.id, b.id, (a.lang, b.lang), tuple(row), round(logit, 4), *(copy or ())))
+    for row, other in enumerate(others):
+        copy = _copy(left, other) if alike[row] else None
+        logit = round(logits[row], 4)
+        if copy is not None or logit > least:
+            a, b = (left, other) if left.id < other.id else (other, left)
+            found.append(Comparison(a.id, b.id, (a.lang, b.lang), tuple(table[row].tolist()), logit, *(copy or ())))
     return found
 
 
@@ -165,71 +149,127 @@ def _copy(left: Described, right: Described) -> tuple[Kind, float, tuple[tuple[s
     """Near or excerpt by overlap, in one language; else None."""
     if left.lang != right.lang:
         return None
-    fewer, more = sorted((left, right), key=lambda entry: (len(entry.shingles), entry.id))
-    common = len(fewer.shingles & more.shingles)
-    inside, outside = common / max(len(fewer.shingles), 1), common / max(len(more.shingles), 1)
-    shorter = len(fewer.shingles) < EXCERPT_SIZE * len(more.shingles)
+    fewer, more = sorted((left, right), key=lambda entry: (len(entry.traits.shingles), entry.id))
+    n_fewer, n_more = len(fewer.traits.shingles), len(more.traits.shingles)
+    common = len(np.intersect1d(fewer.traits.shingles, more.traits.shingles, assume_unique=True))
+    inside, outside = common / max(n_fewer, 1), common / max(n_more, 1)
+    shorter = n_fewer < EXCERPT_SIZE * n_more
     if outside >= NEAR_OVERLAP and inside >= NEAR_OVERLAP and not (shorter and inside >= CONTAINED):
         return Kind.NEAR, round(inside, 4), (("changed", round(1.0 - outside, 4)),)
-    if inside >= CONTAINED and len(fewer.shingles) >= EXCERPT_SHINGLES:
+    if inside >= CONTAINED and n_fewer >= EXCERPT_SHINGLES:
         return Kind.EXCERPT, round(inside, 4), (("contained", fewer.id), ("share_of_longer", round(outside, 4)))
     return None
 
 
-def margins(comparisons: Sequence[Comparison], context: Sequence[Comparison] | None = None) -> NDArray[np.float64]:
-    """How far each pair stands above its items' other neighbours: (n, 5), in logits.
+OPINIONS = np.dtype(
+    [("a", np.int64), ("b", np.int64), ("lang_a", np.int64), ("lang_b", np.int64), ("logit", np.float64)]
+)
+"""What margins are worked out from: a pair's items and languages, each as a number, and its first opinion."""
+
+
+def opinions_of(comparisons: Sequence[Comparison], numbers: dict[str, int], langs: dict[str, int]) -> NDArray[np.void]:
+    """(n,) of OPINIONS; items and languages that have no number yet get the next one."""
+    return np.array(
+        [
+            (
+                numbers.setdefault(found.a, len(numbers)),
+                numbers.setdefault(found.b, len(numbers)),
+                langs.setdefault(found.langs[0], len(langs)),
+                langs.setdefault(found.langs[1], len(langs)),
+                found.logit,
+            )
+            for found in comparisons
+        ],
+        dtype=OPINIONS,
+    )
+
+
+def margins(pairs: NDArray[np.void], context: NDArray[np.void]) -> NDArray[np.float64]:
+    """How far each of `pairs` (n,), of OPINIONS, stands above its items' other neighbours: (n, 5), in logits.
 
     A rival of the pair (i, j) seen from i is another neighbour of i that is not, by first opinion, of j's
     story. The columns are the pair's own logit; the smaller and the larger of its two sides' margins over
     the best rival in the other item's language; the same over the best rival in any. No rival counts as
-    one at the floor, ``verifier.FLOOR_LOGIT``. `context` must hold every pair of the items of `comparisons`,
-    which stand for themselves where it is left out.
+    one at the floor, ``verifier.FLOOR_LOGIT``. `context` must hold every pair of the items of `pairs`.
     """
-    logit: dict[tuple[str, str], float] = {}
-    near: dict[str, list[tuple[float, str, str]]] = defaultdict(list)
-    for found in comparisons if context is None else context:
-        logit[found.a, found.b] = logit[found.b, found.a] = found.logit
-        near[found.a].append((found.logit, found.b, found.langs[1]))
-        near[found.b].append((found.logit, found.a, found.langs[0]))
-    for neighbours in near.values():
-        neighbours.sort(reverse=True)
-
-    def rivals(item: str, other: str, lang: str) -> tuple[float, float]:
-        in_lang = in_any = FLOOR_LOGIT
-        for value, rival, rival_lang in near[item]:
-            if rival == other or logit.get((other, rival), FLOOR_LOGIT) >= 0.0:
-                continue
-            in_any = max(in_any, value)
-            if rival_lang == lang:
-                return max(value, FLOOR_LOGIT), in_any
-        return in_lang, in_any
-
-    table = np.empty((len(comparisons), 5))
-    for row, found in enumerate(comparisons):
-        from_a = rivals(found.a, found.b, found.langs[1])
-        from_b = rivals(found.b, found.a, found.langs[0])
-        own = found.logit
-        lang_margins = own - from_a[0], own - from_b[0]
-        any_margins = own - from_a[1], own - from_b[1]
-        table[row] = own, min(lang_margins), max(lang_margins), min(any_margins), max(any_margins)
-    return table
+    rivals = _Rivals(context)
+    own = pairs["logit"]
+    from_a, from_b = (
+        rivals.best(pairs[one], pairs[other], pairs[lang])
+        for one, other, lang in (("a", "b", "lang_b"), ("b", "a", "lang_a"))
+    )
+    in_lang, in_any = np.stack([from_a[0], from_b[0]]), np.stack([from_a[1], from_b[1]])
+    return np.stack(
+        [own, own - in_lang.max(axis=0), own - in_lang.min(axis=0), own - in_any.max(axis=0), own - in_any.min(axis=0)],
+        axis=1,
+    )
 
 
-def settle(
-    comparisons: Sequence[Comparison],
-    verifier: Verifier,
-    joins: float = JOINS,
-    context: Sequence[Comparison] | None = None,
-) -> list[Relation]:
-    """The relation of every pair, decided with its `margins` in `context`, in the order given."""
-    table = margins(comparisons, context)
+class _Rivals:
+    """Each item's neighbours, best first; and which pairs are of one story by first opinion."""
+
+    def __init__(self, context: NDArray[np.void]) -> None:
+        self._items = np.unique(np.concatenate([context["a"], context["b"]]))
+        a, b = (np.searchsorted(self._items, context[side]) for side in ("a", "b"))
+        self._item, self._neighbour = np.concatenate([a, b]), np.concatenate([b, a])
+        self._lang = np.concatenate([context["lang_b"], context["lang_a"]])
+        self._logit = np.concatenate([context["logit"], context["logit"]])
+        together = self._logit >= 0.0
+        self._together = np.sort(self._key(self._item[together], self._neighbour[together]))
+
+    def _key(self, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+        return one * len(self._items) + other
+
+    def best(
+        self, one: NDArray[np.int64], other: NDArray[np.int64], lang: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The logits (n,) of the best rivals of pairs, seen from `one`: those in the language of `other`, and those in any."""
+        langs = np.unique(np.concatenate([self._lang, lang]))
+        here, there = np.searchsorted(self._items, one), np.searchsorted(self._items, other)
+        by_lang = self._item * len(langs) + np.searchsorted(langs, self._lang)
+        asked = here * len(langs) + np.searchsorted(langs, lang)
+        return self._first(by_lang, asked, there), self._first(self._item, here, there)
+
+    def _first(
+        self, groups: NDArray[np.int64], asked: NDArray[np.int64], other: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """The logit (n,) of the best neighbour in the `asked` one of `groups` that is not of the story of `other`."""
+        order = np.lexsort((-self._logit, groups))
+        groups, neighbour, logit = groups[order], self._neighbour[order], self._logit[order]
+        place, end = np.searchsorted(groups, asked, "left"), np.searchsorted(groups, asked, "right")
+        found = np.full(len(asked), FLOOR_LOGIT)
+        open_rows = np.flatnonzero(place < end)
+        while len(open_rows):  # a round for each rank: most find theirs among the first
+            rival = neighbour[place[open_rows]]
+            is_rival = (rival != other[open_rows]) & ~self._are_together(other[open_rows], rival)
+            done = open_rows[is_rival]
+            found[done] = np.maximum(logit[place[done]], FLOOR_LOGIT)
+            open_rows = open_rows[~is_rival]
+            place[open_rows] += 1
+            open_rows = open_rows[place[open_rows] < end[open_rows]]
+        return found
+
+    def _are_together(self, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
+        keys = self._key(one, other)
+        if not len(self._together):
+            return np.zeros(len(keys), dtype=bool)
+        return np.asarray(
+            self._together[np.searchsorted(self._together, keys).clip(max=len(self._together) - 1)] == keys
+        )
+
+
+def settle(comparisons: Sequence[Comparison], verifier: Verifier, joins: float = JOINS) -> list[Relation]:
+    """The relation of every pair, decided with its `margins` among `comparisons`, in the order given."""
+    pairs = opinions_of(comparisons, {}, {})
+    table = margins(pairs, pairs)
     return [
-        _relation(pair, row, probability, joins)
+        relation_of(pair, row, probability, joins)
         for pair, row, probability in zip(comparisons, table.tolist(), verifier.settled(table).tolist(), strict=True)
     ]
 
 
-def _relation(pair: Comparison, margin: Sequence[float], probability: float, joins: float) -> Relation:
+def relation_of(pair: Comparison, margin: Sequence[float], probability: float, joins: float = JOINS) -> Relation:
+    """The relation of a pair with a row of `margins`, and the settled `probability` that follows from it."""
     if pair.copy is Kind.EXACT:
         return Relation(pair.a, pair.b, Kind.EXACT, 1.0, {"rule": "overlap", "overlap": 1.0})
     shown = dict(zip(FEATURES, pair.features, strict=True))

@@ -1,27 +1,33 @@
-"""What an index holds, counted: by language, by day, by size of story."""
+"""What an index holds, counted: by language, over time, by size of story."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from align.store import Store
 
-DAYS = 60
+SPANS = 62
+"""Most spans of time that a chart shows."""
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Counts. `days` are ISO dates with items, oldest first, the last `DAYS` of them; `by_day` gives each language's
-    items on each of those days, `stories_by_day` the clusters whose first item is of that day. `story_langs` and
-    `story_sizes` count clusters by their number of languages and of items.
+    """Counts. `spans` are the first days of equal spans of time without a gap, oldest first, at most `SPANS`, each one `unit`
+    long (day, week from Monday, or month): the shortest unit that shows everything. `by_span` gives each language's items in
+    each span, `stories_by_span` the clusters whose first item is of it, `stories_before` those of before the first.
+    `story_langs` and `story_sizes` count clusters by their number of languages and of items.
     """
 
     n_items: int
     n_clusters: int
     by_lang: dict[str, int]
-    days: tuple[str, ...]
-    by_day: dict[str, tuple[int, ...]]
-    stories_by_day: tuple[int, ...]
+    unit: str
+    spans: tuple[str, ...]
+    by_span: dict[str, tuple[int, ...]]
+    stories_by_span: tuple[int, ...]
+    stories_before: int
     story_langs: dict[int, int]
     story_sizes: dict[int, int]
     kinds: dict[str, int]
@@ -56,16 +62,45 @@ def count(store: Store) -> Statistics:
             str(kind): int(n)
             for kind, n in store.rows("SELECT kind, count(*) FROM relation GROUP BY kind ORDER BY 2 DESC")
         }
-    days = tuple(sorted({str(day) for day, _, _ in rows if day}))[-DAYS:]
-    cells = {(str(day), str(lang)): int(n) for day, lang, n in rows}
+    unit, spans = _spans([date.fromisoformat(day) for day, _, _ in rows if day])
+    cells: Counter[tuple[date, str]] = Counter()
+    for day, lang, n in rows:
+        if day:
+            cells[_begin(date.fromisoformat(day), unit), str(lang)] += n
+    stories: Counter[date] = Counter()
+    for day, n in firsts.items():
+        if day:
+            stories[_begin(date.fromisoformat(day), unit)] += n
     return Statistics(
         sum(by_lang.values()),
         sum(story_langs.values()),
         by_lang,
-        days,
-        {lang: tuple(cells.get((day, lang), 0) for day in days) for lang in by_lang},
-        tuple(int(firsts.get(day, 0)) for day in days),
+        unit,
+        tuple(span.isoformat() for span in spans),
+        {lang: tuple(cells[span, lang] for span in spans) for lang in by_lang},
+        tuple(stories[span] for span in spans),
+        sum(n for span, n in stories.items() if spans and span < spans[0]),
         story_langs,
         story_sizes,
         kinds,
     )
+
+
+def _begin(day: date, unit: str) -> date:
+    """The first day of the span that holds `day`."""
+    if unit == "week":
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if unit == "month" else day
+
+
+def _spans(days: list[date]) -> tuple[str, list[date]]:
+    """The unit, and the first day of every span from the first of `days` to the last, at most the last `SPANS`."""
+    if not days:
+        return "day", []
+    first, last = min(days), max(days)
+    length = (last - first).days + 1
+    unit = "day" if length <= SPANS else "week" if length <= 7 * (SPANS - 1) else "month"
+    spans = [_begin(last, unit)]
+    while spans[-1] > first and len(spans) < SPANS:
+        spans.append(_begin(spans[-1] - timedelta(days=1), unit))
+    return unit, spans[::-1]

@@ -6,9 +6,9 @@ a batch is written. Vectors are float32 blobs, rows of unit length.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,12 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from align.errors import IndexBusyError, InputError
+from align.database import Database
+from align.errors import InputError
 from align.migrations import MIGRATIONS
 from align.records import Cluster, Document, Item, ItemVectors, Kind, Relation, Revision, Vectors
 
 DATABASE = "samestory.sqlite"
 BUSY_SECONDS = 30.0
+_AT_ONCE = 900  # SQLite's limit on the variables of one statement is far above
 BULK = 2_000
 """From so many items on, one scan of the table is faster than asking for each."""
 
@@ -55,7 +57,7 @@ def _item(row: Sequence[Any]) -> Item:
     return Item(*row[:11], spans)  # type: ignore[call-arg]  # eleven columns of _ITEM_COLUMNS
 
 
-class Store:
+class Store(Database):
     """The database of one index folder.
 
     Opening runs the migrations that are missing; a database of a newer samestory is refused with
@@ -64,17 +66,19 @@ class Store:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / DATABASE
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
                 f"{folder}: cannot be an index folder ({error.strerror}); name another with --index"
             ) from error
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
-        self._guard = threading.Lock()
-        self._migrate()
+        super().__init__(folder / DATABASE, BUSY_SECONDS)
+        try:
+            self.migrate(MIGRATIONS)
+        except sqlite3.DatabaseError as error:
+            raise InputError(
+                f"{self.path}: not a samestory database ({error}); name another folder with --index"
+            ) from error
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run one statement on this thread's connection."""
@@ -84,57 +88,6 @@ class Store:
         """Run one statement for every row of `rows`."""
         self._connection().executemany(statement, rows)
 
-    def connection(self) -> sqlite3.Connection:
-        """This thread's connection, for rows that have a file of their own."""
-        return self._connection()
-
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(
-                self.path.absolute(), timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True
-            )
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            self._local.connection = connection
-            with self._guard:
-                self._connections.append(connection)
-        return connection
-
-    def close(self) -> None:
-        """Close every thread's connection."""
-        with self._guard:
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
-        self._local = threading.local()
-
-    def _migrate(self) -> None:
-        try:
-            version = self._connection().execute("PRAGMA user_version").fetchone()[0]
-        except sqlite3.DatabaseError as error:
-            raise InputError(
-                f"{self.path}: not a samestory database ({error}); name another folder with --index"
-            ) from error
-        if version > len(MIGRATIONS):
-            raise InputError(
-                f"{self.path}: written by a newer samestory (schema {version}, this one knows {len(MIGRATIONS)}); upgrade samestory"
-            )
-        if version == len(MIGRATIONS):
-            return
-        with self.writing():
-            connection = self._connection()
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            for number in range(version, len(MIGRATIONS)):
-                statement = ""
-                for part in MIGRATIONS[number].split(";"):
-                    statement += part + ";"
-                    if sqlite3.complete_statement(statement):  # a trigger holds statements that end within it
-                        connection.execute(statement)
-                        statement = ""
-                connection.execute(f"PRAGMA user_version = {number + 1}")
-
     def copy_to(self, path: Path) -> None:
         """Copy the last committed state into a new database file, while others go on reading and writing."""
         target = sqlite3.connect(path)
@@ -142,23 +95,6 @@ class Store:
             self._connection().backup(target)
         finally:
             target.close()
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """All or nothing: commits at the end, rolls back on any exception."""
-        connection = self._connection()
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise IndexBusyError(
-                f"{self.path}: another process has been writing for over {BUSY_SECONDS:.0f} s; try again when it has finished"
-            ) from error
-        try:
-            yield
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -332,13 +268,12 @@ class Store:
                 found.append((row[12], _item(row)))
         return found
 
-    def items_by_number(self, numbers: Iterable[int]) -> dict[int, Item]:
-        found = {}
-        for number in numbers:
-            row = self._connection().execute(f"SELECT {_ITEM_COLUMNS} FROM item WHERE number = ?", (number,)).fetchone()
-            if row:
-                found[number] = _item(row)
-        return found
+    def items_by_number(self, numbers: Sequence[int]) -> dict[int, Item]:
+        """Those of the items that are there, in the order of `numbers`."""
+        found = {
+            row[12]: _item(row) for row in self._chosen(f"SELECT {_ITEM_COLUMNS}, number FROM item", "number", numbers)
+        }
+        return {number: found[number] for number in numbers if number in found}
 
     def count_items(self) -> int:
         return int(self._connection().execute("SELECT count(*) FROM item").fetchone()[0])
@@ -377,16 +312,7 @@ class Store:
 
     def vectors(self, number: int, dimension: int) -> ItemVectors:
         """The vectors of one item. Raises KeyError if there are none."""
-        row = (
-            self._connection()
-            .execute("SELECT views, sentences, sentence_spans FROM vectors WHERE item_number = ?", (number,))
-            .fetchone()
-        )
-        if row is None:
-            raise KeyError(number)
-        return ItemVectors(
-            _rows(row[0], dimension), _rows(row[1], dimension), tuple((start, end) for start, end in json.loads(row[2]))
-        )
+        return self.vectors_of([number], dimension)[number]
 
     def views_since(self, generation: int, dimension: int) -> tuple[list[int], list[str], Vectors]:
         """The story vectors put after `generation`: item numbers, languages and rows (n, d). 0 gives all."""
@@ -421,26 +347,47 @@ class Store:
         """The vectors of the item with an id. Raises KeyError if there are none."""
         return self.vectors(self.number_and_lang(item_id)[0], dimension)
 
-    def vectors_of(self, numbers: Iterable[int], dimension: int) -> dict[int, ItemVectors]:
+    def vectors_of(self, numbers: Sequence[int], dimension: int) -> dict[int, ItemVectors]:
         """The vectors of several items. Raises KeyError where one has none."""
-        return {number: self.vectors(number, dimension) for number in numbers}
+        found = {
+            number: ItemVectors(
+                _rows(views, dimension),
+                _rows(sentences, dimension),
+                tuple((start, end) for start, end in json.loads(spans)),
+            )
+            for number, views, sentences, spans in self._chosen(
+                "SELECT item_number, views, sentences, sentence_spans FROM vectors", "item_number", numbers
+            )
+        }
+        return {number: found[number] for number in numbers}
 
     def story_views(self, numbers: Sequence[int], dimension: int) -> Vectors:
         """The story vectors (n, d) of items, in the order given. Raises KeyError where one has none."""
         found = np.empty((len(numbers), dimension), dtype=np.float32)
-        for place, number in enumerate(numbers):
-            row = self._connection().execute("SELECT views FROM vectors WHERE item_number = ?", (number,)).fetchone()
-            if row is None:
-                raise KeyError(number)
-            found[place] = np.frombuffer(row[0], dtype="<f4", count=dimension)
+        place_of = {number: place for place, number in enumerate(numbers)}
+        for number, views in self._chosen("SELECT item_number, views FROM vectors", "item_number", numbers):
+            found[place_of.pop(number)] = np.frombuffer(views, dtype="<f4", count=dimension)
+        if place_of:
+            raise KeyError(min(place_of))
         return found
 
-    def heads(self, numbers: Iterable[int]) -> dict[int, tuple[str, str]]:
-        """The ids and languages of items."""
+    def heads(self, numbers: Sequence[int]) -> dict[int, tuple[str, str]]:
+        """The ids and languages of those items that are there."""
         return {
-            number: self._connection().execute("SELECT id, lang FROM item WHERE number = ?", (number,)).fetchone()
-            for number in numbers
+            row[0]: (row[1], row[2]) for row in self._chosen("SELECT number, id, lang FROM item", "number", numbers)
         }
+
+    def ids_of(self, numbers: Sequence[int] | None = None) -> dict[int, str]:
+        """The ids of those items that are there, or of all."""
+        if numbers is None:
+            return dict(self._connection().execute("SELECT number, id FROM item"))
+        return dict(self._chosen("SELECT number, id FROM item", "number", numbers))
+
+    def _chosen(self, select: str, column: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        """The rows of a SELECT without a condition whose `column` is one of `values`."""
+        for start in range(0, len(values), _AT_ONCE):
+            part = values[start : start + _AT_ONCE]
+            yield from self._connection().execute(f"{select} WHERE {column} IN ({','.join('?' * len(part))})", part)
 
     def number_and_lang(self, item_id: str) -> tuple[int, str]:
         """The row number and language of an item. Raises KeyError if there is no such item."""
@@ -524,10 +471,9 @@ class Store:
 
     # relations
 
-    def unrelated(self) -> list[tuple[int, Item]]:
-        """(number, item) of the items whose relations have not been worked out."""
-        rows = self._connection().execute(f"SELECT {_ITEM_COLUMNS}, number FROM item WHERE related = 0 ORDER BY number")
-        return [(row[12], _item(row)) for row in rows]
+    def waiting(self) -> list[tuple[int, str]]:
+        """(number, language) of the items whose relations have not been worked out."""
+        return self._connection().execute("SELECT number, lang FROM item WHERE related = 0 ORDER BY number").fetchall()
 
     def mark_related(self, item_ids: Iterable[str]) -> None:
         """Note that the items' relations are there, and that their clusters wait to be worked out."""
@@ -538,8 +484,9 @@ class Store:
     def drop_relations(self, item_id: str) -> None:
         """Forget the item's relations; its clusters, and those of its partners, wait to be worked out."""
         self.touch({item_id} | self.partners([item_id]))
-        for table in ("relation", "comparison"):
-            self._connection().execute(f"DELETE FROM {table} WHERE a = ? OR b = ?", (item_id, item_id))
+        self._connection().execute("DELETE FROM relation WHERE a = ?1 OR b = ?1", (item_id,))
+        [number] = self._connection().execute("SELECT number FROM item WHERE id = ?", (item_id,)).fetchone()
+        self._connection().execute("DELETE FROM comparison WHERE a = ?1 OR b = ?1", (number,))
 
     def relate_again(self, item_ids: Iterable[str]) -> None:
         """Forget the items' relations, which are to be worked out anew."""
@@ -607,6 +554,17 @@ class Store:
         """Every relation, in the order of its ids."""
         for row in self._connection().execute("SELECT a, b, kind, score, evidence FROM relation ORDER BY a, b"):
             yield _relation(row)
+
+    def relations_as_stored(
+        self, item_ids: Sequence[str] | None = None
+    ) -> dict[tuple[str, str], tuple[str, float, str]]:
+        """(a, b) → (kind, score, evidence as JSON) of every relation, or of those of some items."""
+        select = "SELECT a, b, kind, score, evidence FROM relation"
+        if item_ids is None:
+            rows: Iterable[tuple[Any, ...]] = self._connection().execute(select)
+        else:
+            rows = itertools.chain(self._chosen(select, "a", item_ids), self._chosen(select, "b", item_ids))
+        return {(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
 
     def relation(self, left: str, right: str) -> Relation | None:
         a, b = sorted((left, right))

@@ -56,7 +56,8 @@ class Verifier:
 
     def first(self, table: Rows, langs: Sequence[tuple[str, str]]) -> Rows:
         """Logits (n,) of features (n, len(FEATURES)) of pairs in these languages; within ±30."""
-        weights = np.stack([self.first_weights[group_of(pair)] for pair in langs])
+        by_group = np.stack([self.first_weights[group] for group in GROUPS])
+        weights = by_group[[GROUPS.index(group_of(pair)) for pair in langs]]
         return np.asarray((weights[:, 0] + (weights[:, 1:] * table).sum(axis=1)).clip(-30, 30))
 
     def settled(self, table: Rows) -> Rows:

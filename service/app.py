@@ -8,17 +8,18 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from align.pipeline import Pipeline
 from service.access import Access
 from service.api import alignment, changes, clusters, decisions, drafts, health, items, jobs, webhooks
 from service.api.openapi import describe
+from service.api.strict import known_parameters
 from service.desk import decide, missing, numbers, sessions, stories
 from service.desk import drafts as draft_pages
 from service.desk.pages import WEB, error_page
-from service.envelope import Envelope, Tags
+from service.envelope import Envelope, Heads, Tags
 from service.guard import Guard
 from service.jobs import Jobs
 from service.ledger import Ledger
@@ -56,6 +57,8 @@ def create_app(settings: Settings) -> FastAPI:
         state.jobs = Jobs(settings, state.ledger, state.writer)
         state.webhooks = Webhooks(state.ledger, state.pipeline)
         await asyncio.to_thread(state.pipeline.warm)
+        if state.pipeline.store.rows("SELECT 1 FROM item WHERE related = 0 LIMIT 1"):
+            state.writer.catch_up_soon()
         work = [asyncio.create_task(state.jobs.work()), asyncio.create_task(state.webhooks.work())]
         try:
             yield
@@ -75,7 +78,9 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for router in (*ROUTERS, *PAGES):
+    for router in ROUTERS:
+        app.include_router(router, dependencies=[Depends(known_parameters)])
+    for router in PAGES:
         app.include_router(router)
     app.state.error_page = error_page
     app.mount("/static", StaticFiles(directory=WEB / "static"), name="static")
@@ -85,6 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Tags)
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(Envelope)
+    app.add_middleware(Heads)
     return app
 
 

@@ -9,18 +9,21 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.entries import NDJSON
 from service.problems import problem, retry_after
 from service.settings import Settings
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 ALWAYS = ("/healthz", "/readyz", "/metrics")
 """Answered however busy the service is: whoever watches over it must see that it is busy, not gone."""
+LINES = ("/v1/items", "/v1/jobs")
+"""Where a body may be NDJSON."""
 STREAMED = "/v1/jobs"
 """Where a body goes to a file as it comes, not to memory."""
 
 
 class Guard:
-    """Refuses with 403, 408, 413, 421 or 503; everything else goes on."""
+    """Refuses with 403, 408, 413, 415, 421 or 503; everything else goes on."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
@@ -53,6 +56,9 @@ class Guard:
             )
         if scope["method"] not in SAFE and _from_elsewhere(headers, host):
             return problem(HTTPStatus.FORBIDDEN, "a page of another site may not change anything here")
+        unread = _unread(scope, headers)
+        if unread is not None:
+            return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, unread)
         length = headers.get("content-length", "0")
         most = self._most_bytes(scope["path"])
         if length.isdigit() and int(length) > most:
@@ -156,6 +162,21 @@ def _too_large(most: int) -> ASGIApp:
 def _is_loopback(host: str) -> bool:
     name = urlsplit(f"//{host}").hostname or ""
     return name in ("localhost", "::1") or name.startswith("127.")
+
+
+def _unread(scope: Scope, headers: Headers) -> str | None:
+    """What is wrong with the kind of a body for the API; None where nothing is."""
+    if not scope["path"].startswith("/v1/") or scope["method"] in SAFE:
+        return None
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        return f"a body with Content-Encoding {encoding[:40]!r} is not read; send it as it is"
+    media = headers.get("content-type", "").partition(";")[0].strip().lower()
+    lines = scope["path"] in LINES
+    if not media or media == "application/json" or media.endswith("+json") or (lines and media in NDJSON):
+        return None
+    also = f" or {NDJSON[0]}" if lines else ""
+    return f"a body of Content-Type {media[:80]!r} is not read; send application/json{also}"
 
 
 def _from_elsewhere(headers: Headers, host: str) -> bool:

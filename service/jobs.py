@@ -1,7 +1,8 @@
-"""Long batch work as jobs: the lines wait in a file, the progress stands in the ledger, a restart goes on where it stopped.
+"""Long batch work as jobs: an ingest of many lines, or a rebuild of the index. Their progress stands in the ledger.
 
-Each worker process looks for a job that nobody holds; a lease, renewed while the work goes on, keeps
-two from one job and frees it when a process dies.
+Each worker process looks for a job of either kind that nobody holds; a lease, renewed while the work goes
+on, keeps two from one job and frees it when a process dies. After a restart an ingest, whose lines wait
+in a file, goes on where it stopped; a rebuild, which leaves no trace until it is whole, begins again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import itertools
 import json
 import secrets
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -20,27 +22,35 @@ from typing import Any
 
 import structlog
 
-from align.errors import AlignError, NotFoundError
+from align.errors import AlignError, IndexBusyError, NotFoundError
 from align.records import Document, Rejection
 from service.entries import Entry, read_lines
 from service.keys import now
 from service.ledger import Ledger
-from service.problems import BusyError, TooLargeError
+from service.problems import RETRY_SECONDS, BusyError, Problem, TooLargeError
+from service.rebuilding import rebuild
 from service.settings import Settings
-from service.writer import Writer
+from service.writer import Writer, WriterEndedError
+
+KINDS = ("ingest", "rebuild")
 
 CHUNK = 256
 """Lines ingested between two looks at what else waits: other requests are served in between."""
 LEASE_SECONDS = 20.0
 LOOK_SECONDS = 1.0
 KEPT_REJECTIONS = 1000
+ENDED_WRITERS = 3
+"""Writing processes that may end over one chunk of lines before the job is given up."""
 
 log = structlog.get_logger("samestory.jobs")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job: `status` is queued, running, done or failed; `done` of `total` lines; what became of the items."""
+    """A job: `status` is queued, running, done, failed or cancelled; `done` of `total` lines or items; what became of them.
+
+    `message` says in words what is being done.
+    """
 
     id: str
     kind: str
@@ -53,6 +63,7 @@ class Job:
     created_at: str
     started_at: str | None
     finished_at: str | None
+    message: str | None
 
 
 class Jobs:
@@ -63,7 +74,7 @@ class Jobs:
         self.ledger = ledger
         self.writer = writer
         self.folder = settings.path / "jobs"
-        self._wake = asyncio.Event()
+        self._wake = {kind: asyncio.Event() for kind in KINDS}
         self._stopping = False
 
     def _file(self, job_id: str) -> Path:
@@ -93,12 +104,33 @@ class Jobs:
             part_file.unlink(missing_ok=True)
         return self._put(job_id, "ingest", total)
 
+    def rebuild(self) -> Job:
+        """Have the index made anew from its texts. Raises Problem 409 while another rebuild is open."""
+        open_one = self.ledger.row("SELECT id FROM job WHERE kind = 'rebuild' AND finished_at IS NULL")
+        if open_one is not None:
+            raise Problem(409, f"job {open_one['id']} rebuilds the index already; wait for it, or cancel it")
+        return self._put("j" + secrets.token_hex(8), "rebuild", 0)
+
+    def cancel(self, job_id: str) -> Job:
+        """End a job; what it has stored stays. Raises NotFoundError, or Problem 409 where it has ended already."""
+        job = self.job(job_id)
+        with self.ledger.writing():
+            if not self.ledger.change("UPDATE job SET unwanted = 1 WHERE id = ? AND finished_at IS NULL", (job_id,)):
+                raise Problem(409, f"job {job_id} has ended already: {self.job(job_id).status}")
+            nobody_at_it = self.ledger.change(
+                "UPDATE job SET status = 'cancelled', finished_at = ? WHERE id = ? AND leased_until < ?",
+                (now(), job_id, time.time()),
+            )
+        if nobody_at_it and job.kind == "ingest":
+            self._file(job_id).unlink(missing_ok=True)
+        return self.job(job_id)
+
     def _put(self, job_id: str, kind: str, total: int) -> Job:
         self.ledger.change(
             "INSERT INTO job (id, kind, status, done, total, counts, rejected, created_at) VALUES (?, ?, 'queued', 0, ?, '{}', '[]', ?)",
             (job_id, kind, total, now()),
         )
-        self._wake.set()
+        self._wake[kind].set()
         return self.job(job_id)
 
     def job(self, job_id: str) -> Job:
@@ -106,7 +138,7 @@ class Jobs:
         row = self.ledger.row("SELECT * FROM job WHERE id = ?", (job_id,))
         if row is None:
             raise NotFoundError(f"no job {job_id!r}; GET /v1/jobs lists them")
-        columns = {name: row[name] for name in row.keys() if name != "leased_until"}  # noqa: SIM118 - a Row is no dict
+        columns = {name: row[name] for name in row.keys() if name not in ("leased_until", "unwanted")}  # noqa: SIM118 - a Row is no dict
         return Job(**{**columns, "counts": json.loads(row["counts"]), "rejected": json.loads(row["rejected"])})
 
     def jobs(self, after: int | None, limit: int) -> list[tuple[int, Job]]:
@@ -120,43 +152,55 @@ class Jobs:
     # the work
 
     async def work(self) -> None:
-        """Work on whatever job waits, until ``stop``."""
+        """Work on whatever jobs wait, one of each kind at a time, until ``stop``."""
+        await asyncio.gather(*map(self._work, KINDS))
+
+    async def _work(self, kind: str) -> None:
         while not self._stopping:
-            self._wake.clear()
-            row = self._claim()
-            if row is not None:
-                await self._finish(row)
-            else:
+            self._wake[kind].clear()
+            try:
+                job_id = self._claim(kind)
+                if job_id is not None:
+                    await self._finish(job_id, kind)
+            except Exception:  # the loop must outlive whatever befalls one job
+                log.exception("jobs failed", kind=kind)
+                job_id = None
+            if job_id is None:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
+                    await asyncio.wait_for(self._wake[kind].wait(), LOOK_SECONDS)
 
     def stop(self) -> None:
-        """Let ``work`` end after the lines it is at."""
+        """Let ``work`` end after the lines it is at; a rebuild begins again with the next service."""
         self._stopping = True
-        self._wake.set()
+        for wake in self._wake.values():
+            wake.set()
 
-    def _claim(self) -> str | None:
+    def _claim(self, kind: str) -> str | None:
         moment = time.time()
         row = self.ledger.row(
             "UPDATE job SET status = 'running', leased_until = ?1, started_at = coalesce(started_at, ?2) WHERE id = "
-            "(SELECT id FROM job WHERE finished_at IS NULL AND leased_until < ?3 ORDER BY created_at, rowid LIMIT 1) AND leased_until < ?3 RETURNING id",
-            (moment + LEASE_SECONDS, now(), moment),
+            "(SELECT id FROM job WHERE finished_at IS NULL AND kind = ?4 AND leased_until < ?3 ORDER BY created_at, rowid LIMIT 1) AND leased_until < ?3 RETURNING id",
+            (moment + LEASE_SECONDS, now(), moment, kind),
         )
         return str(row["id"]) if row else None
 
-    async def _finish(self, job_id: str) -> None:
+    async def _finish(self, job_id: str, kind: str) -> None:
         lease = asyncio.create_task(self._keep_lease(job_id))
         try:
-            finished = await self._ingest(job_id)
-            status, reason = ("done", None) if finished else ("queued", None)
-        except (AlignError, OSError) as error:
-            status, reason = "failed", str(error)
-            log.warning("job failed", job=job_id, reason=reason)
+            finished = await (self._ingest(job_id) if kind == "ingest" else self._rebuild(job_id))
+            status, reason = ("done" if finished else "cancelled" if self._unwanted(job_id) else "queued"), None
+        except (BusyError, IndexBusyError) as error:
+            status, reason = "queued", None
+            log.warning("job waits", job=job_id, reason=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
+        except Exception as error:
+            status, reason = "failed", str(error) or type(error).__name__
+            log.warning("job failed", job=job_id, reason=reason, exc_info=not isinstance(error, (AlignError, OSError)))
         finally:
             lease.cancel()
         over = None if status == "queued" else now()
         self.ledger.change(
-            "UPDATE job SET status = ?, reason = ?, finished_at = ?, leased_until = 0 WHERE id = ?",
+            "UPDATE job SET status = ?, reason = ?, finished_at = ?, message = NULL, leased_until = 0 WHERE id = ?",
             (status, reason, over, job_id),
         )
         if over:
@@ -165,15 +209,32 @@ class Jobs:
     async def _keep_lease(self, job_id: str) -> None:
         while True:
             await asyncio.sleep(LEASE_SECONDS / 4)
-            self.ledger.change("UPDATE job SET leased_until = ? WHERE id = ?", (time.time() + LEASE_SECONDS, job_id))
+            with contextlib.suppress(sqlite3.OperationalError):  # busy: the next time comes before the lease ends
+                self.ledger.change(
+                    "UPDATE job SET leased_until = ? WHERE id = ?", (time.time() + LEASE_SECONDS, job_id)
+                )
+
+    def _unwanted(self, job_id: str) -> bool:
+        return self.ledger.row("SELECT 1 FROM job WHERE id = ? AND unwanted", (job_id,)) is not None
+
+    async def _rebuild(self, job_id: str) -> bool:
+        """Make the index anew; False where ``stop`` or a cancellation came first."""
+
+        def report(message: str, done: int, total: int) -> None:
+            self.ledger.change(
+                "UPDATE job SET message = ?, done = ?, total = ? WHERE id = ?", (message, done, total, job_id)
+            )
+
+        settings = self.settings
+        return await rebuild(settings.path, settings.model, report, lambda: self._stopping or self._unwanted(job_id))
 
     async def _ingest(self, job_id: str) -> bool:
-        """Ingest the lines that are left, a chunk at a time; False where ``stop`` came first."""
+        """Ingest the lines that are left, a chunk at a time; False where ``stop`` or a cancellation came first."""
         job = self.job(job_id)
         counts, rejected, done = Counter(job.counts), list(job.rejected), job.done
         chunks = self._chunks(job_id, done)
         while chunk := await asyncio.to_thread(lambda: list(itertools.islice(chunks, CHUNK))):
-            if self._stopping:
+            if self._stopping or self._unwanted(job_id):
                 return False
             documents = [entry for entry in chunk if isinstance(entry, Document)]
             outcomes = iter(await self._patiently(documents))
@@ -193,9 +254,14 @@ class Jobs:
         return True
 
     async def _patiently(self, documents: list[Document]) -> list[Any]:
+        ended = 0
         while True:
             try:
                 return await self.writer.ingest(documents)
+            except WriterEndedError as error:
+                ended += 1
+                if ended == ENDED_WRITERS:
+                    raise AlignError(f"the writing process ended {ended} times over the same lines") from error
             except BusyError as error:
                 await asyncio.sleep(error.retry_after)
 

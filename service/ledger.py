@@ -8,13 +8,12 @@ claimed by an UPDATE that can succeed once.
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from align.errors import IndexBusyError, InputError
+from align.database import Database
+from align.errors import InputError
 
 FILE = "service.sqlite"
 BUSY_SECONDS = 10.0
@@ -46,63 +45,32 @@ MIGRATIONS: tuple[str, ...] = (
         created_at TEXT NOT NULL, delivered_at TEXT, reason TEXT
     ) STRICT;
     """,
+    # 2: jobs say what they are at, and can be cancelled
+    """
+    ALTER TABLE job ADD COLUMN message TEXT;
+    ALTER TABLE job ADD COLUMN unwanted INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 
-class Ledger:
+class Ledger(Database):
     """The open file. Every method may be called from any thread."""
 
     def __init__(self, folder: Path) -> None:
         """Open or create. Raises InputError for a folder that cannot be written or a file that is no ledger."""
-        self.path = folder / FILE
-        self._local = threading.local()
-        self._guard = threading.Lock()
-        self._connections: list[sqlite3.Connection] = []
+        super().__init__(folder / FILE, BUSY_SECONDS, sqlite3.Row)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._migrate()
+            self.migrate(MIGRATIONS)
+            self.path.chmod(0o600)  # webhook secrets have to be kept as they are
         except (OSError, sqlite3.DatabaseError) as error:
             raise InputError(
                 f"{self.path}: cannot be opened ({error}); move it away, or name another --index"
             ) from error
 
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            self._local.connection = connection
-            with self._guard:
-                self._connections.append(connection)
-        return connection
-
-    def _migrate(self) -> None:
-        version = self._connection().execute("PRAGMA user_version").fetchone()[0]
-        if version > len(MIGRATIONS):
-            raise InputError(f"{self.path}: written by a newer samestory (schema {version}); upgrade samestory")
-        if version < len(MIGRATIONS):
-            with self.writing():
-                version = self._connection().execute("PRAGMA user_version").fetchone()[0]
-                for number in range(version, len(MIGRATIONS)):
-                    for statement in MIGRATIONS[number].split(";"):
-                        self._connection().execute(statement)
-                    self._connection().execute(f"PRAGMA user_version = {number + 1}")
-        self.path.chmod(0o600)  # webhook secrets have to be kept as they are
-
-    def close(self) -> None:
-        """Close every thread's connection."""
-        with self._guard:
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
-        self._local = threading.local()
-
     def rows(self, question: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """The rows of one SELECT, or of one statement with RETURNING."""
-        return self._connection().execute(question, values).fetchall()
+        return self.connection().execute(question, values).fetchall()
 
     def row(self, question: str, values: Sequence[Any] = ()) -> sqlite3.Row | None:
         """The first row, or None."""
@@ -111,20 +79,4 @@ class Ledger:
 
     def change(self, statement: str, values: Sequence[Any] = ()) -> int:
         """Run one statement; returns how many rows it changed."""
-        return self._connection().execute(statement, values).rowcount
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Several statements, all or nothing, one process at a time."""
-        try:
-            self._connection().execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise IndexBusyError(
-                f"{self.path}: another process has been writing for over {BUSY_SECONDS:.0f} s"
-            ) from error
-        try:
-            yield
-        except BaseException:
-            self._connection().execute("ROLLBACK")
-            raise
-        self._connection().execute("COMMIT")
+        return self.connection().execute(statement, values).rowcount

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from align.errors import (
     AlignError,
@@ -53,10 +54,14 @@ class Problem(HTTPException):
         self.extra = extra
 
 
+def problem_body(status: int, detail: str, **extra: Any) -> dict[str, Any]:
+    """A problem document."""
+    return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": int(status), "detail": detail, **extra}
+
+
 def problem(status: int, detail: str, headers: dict[str, str] | None = None, **extra: Any) -> JSONResponse:
     """An answer in the form of RFC 9457."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": int(status), "detail": detail, **extra}
-    return JSONResponse(body, int(status), headers=headers, media_type=PROBLEM)
+    return JSONResponse(problem_body(status, detail, **extra), int(status), headers=headers, media_type=PROBLEM)
 
 
 def retry_after(seconds: float) -> dict[str, str]:
@@ -92,7 +97,14 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(AlignError)
     async def _known(request: Request, error: AlignError) -> Response:
-        return answer(request, problem_of(error), str(error))
+        response = problem_of(error)
+        folder = request.app.state.settings.folder  # where the index lies is nobody's business outside
+        detail = str(error).replace(str(folder), "this index")
+        if detail != str(error):
+            response = problem(
+                response.status_code, detail, {k: v for k, v in response.headers.items() if k == "retry-after"}
+            )
+        return answer(request, response, detail)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
@@ -108,5 +120,24 @@ def add_problem_handlers(app: FastAPI) -> None:
                 f"/sign-in?{'' if request.method != 'GET' else f'next={request.url.path}'}", HTTPStatus.SEE_OTHER
             )
         extra = error.extra if isinstance(error, Problem) else {}
+        headers = dict(error.headers or {})
         detail = str(error.detail)
-        return answer(request, problem(error.status_code, detail, dict(error.headers or {}), **extra), detail)
+        if detail == HTTPStatus(error.status_code).phrase:  # the framework's own, which says no more than the status
+            path = request.url.path
+            if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+                headers["Allow"] = ", ".join(_methods(request))
+                detail = f"{request.method} is not answered at {path[:200]}; there are {headers['Allow']}"
+            elif error.status_code == HTTPStatus.NOT_FOUND:
+                detail = f"there is nothing at {path[:200]}; /openapi.json describes what there is"
+        return answer(request, problem(error.status_code, detail, headers, **extra), detail)
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods that some route answers at a request's path; a GET comes with HEAD."""
+    fresh = {name: request.scope[name] for name in ("type", "path", "headers")}
+    found = [
+        method
+        for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
+        if any(route.matches({**fresh, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
+    return [*found, "HEAD"] if "GET" in found else found

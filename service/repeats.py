@@ -1,7 +1,7 @@
 """Idempotency-Key: the answer to a request is kept, and a repetition gets it again.
 
-After draft-ietf-httpapi-idempotency-key-header: the same key with another request is a conflict, and so
-is a repetition that comes while the first is still being worked on.
+After draft-ietf-httpapi-idempotency-key-header, section 2.7: the same key with another request is answered
+with 422, a repetition that comes while the first is still being worked on with 409.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ MEDIA = "application/json"
 async def answered_once(
     request: Request, ledger: Ledger, caller: Caller, body: bytes, work: Callable[[], Awaitable[Response]]
 ) -> Response:
-    """The answer of `work`, or the one kept under the request's Idempotency-Key. Raises Problem 409, InputError."""
+    """The answer of `work`, or the one kept under the request's Idempotency-Key.
+
+    Raises InputError for a key used for another request, Problem 409 while the first is being worked on.
+    """
     key = request.headers.get(HEADER)
     if key is None:
         return await work()
@@ -62,9 +65,7 @@ def _begin(ledger: Ledger, who: str, key: str, digest: str) -> Response | None:
             ledger.change("INSERT OR REPLACE INTO answer VALUES (?, ?, ?, NULL, NULL, ?)", (who, key, digest, moment))
             return None
     if row["request"] != digest:
-        raise Problem(
-            HTTPStatus.CONFLICT, f"{HEADER} {key!r} was used for another request; take a new one for each request"
-        )
+        raise InputError(f"{HEADER} {key!r} was used for another request; take a new one for each request")
     if row["status"] is None:
         raise Problem(
             HTTPStatus.CONFLICT, f"the request with {HEADER} {key!r} is still being worked on", retry_after(2)

@@ -49,14 +49,15 @@ def run(settings: Settings, port: int) -> None:
 
 
 def _announce(settings: Settings, port: int) -> None:
-    from align.pipeline import Pipeline
+    from align.store import Store
     from service.access import Access
     from service.ledger import Ledger
 
     ledger = Ledger(settings.path)
     access = Access(settings, ledger)
-    with Pipeline(settings.path, settings.model) as pipeline:
-        n_items = pipeline.store.count_items()
+    store = Store(settings.path)
+    n_items = store.count_items()
+    store.close()
     place = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(
         f"serving {n_items} items of {settings.folder} on http://{place}:{port}/ (stop with Ctrl-C)",
@@ -73,6 +74,8 @@ def _announce(settings: Settings, port: int) -> None:
 
 
 def _serve(settings: Settings, listener: socket.socket) -> None:
+    from service.connections import connection_class
+
     settings.hand_over()
     config = uvicorn.Config(
         "service.app:app_of_worker",
@@ -83,7 +86,8 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
         timeout_keep_alive=30,
-        h11_max_incomplete_event_size=64 * 1024,
+        http=connection_class(),
+        ws="none",
     )
     if settings.workers == 1:
         for name in (signal.SIGINT, signal.SIGTERM):

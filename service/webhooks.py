@@ -130,10 +130,17 @@ class Webhooks:
             self.webhook(row["id"]) for row in self.ledger.rows("SELECT id FROM webhook ORDER BY created_at, rowid")
         ]
 
-    def resume(self, webhook_id: str) -> Webhook:
-        """Try again at once, also where the webhook had been put to rest. Raises NotFoundError."""
+    def resume(self, webhook_id: str, after: int | None = None) -> Webhook:
+        """Try again at once, also where the webhook had been put to rest; what came after the change `after` is sent again.
+
+        Raises NotFoundError.
+        """
         self.webhook(webhook_id)
         self.ledger.change("UPDATE webhook SET active = 1, attempts = 0, next_at = 0 WHERE id = ?", (webhook_id,))
+        if after is not None:  # the lease goes too: a delivery under way is no longer the next
+            self.ledger.change(
+                "UPDATE webhook SET after = ?, sending = NULL, leased_until = 0 WHERE id = ?", (after, webhook_id)
+            )
         return self.webhook(webhook_id)
 
     def remove(self, webhook_id: str) -> None:
@@ -148,10 +155,11 @@ class Webhooks:
         async with httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False) as client:
             while not self._stop.is_set():
                 try:
-                    delivered = [await self._deliver(client, row) for row in self._claim()]
+                    # Together: one that is slow keeps no other waiting.
+                    delivered = await asyncio.gather(*(self._deliver(client, row) for row in self._claim()))
                 except Exception:  # the loop must outlive whatever one delivery does
                     log.exception("webhooks failed")
-                    delivered = []
+                    delivered = [False]
                 if not any(delivered):
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._stop.wait(), LOOK_SECONDS)
@@ -204,9 +212,9 @@ class Webhooks:
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
         if reason is None:
-            self.ledger.change(
-                "UPDATE webhook SET after = ?, sending = NULL, attempts = 0, next_at = 0, leased_until = 0, delivered_at = ?, reason = NULL WHERE id = ?",
-                (last, now(), row["id"]),
+            self.ledger.change(  # unless it was told meanwhile to begin elsewhere
+                "UPDATE webhook SET after = ?, sending = NULL, attempts = 0, next_at = 0, leased_until = 0, delivered_at = ?, reason = NULL WHERE id = ? AND after = ?",
+                (last, now(), row["id"], row["after"]),
             )
             return True
         attempts = row["attempts"] + 1

@@ -9,39 +9,46 @@ take turns through SQLite's write lock.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from align.ingesting import IngestReport, Outcome
 from align.pipeline import Pipeline
 from align.records import Document
+from service.children import follow_parent
 from service.problems import BusyError
 
 TOGETHER = 512
 """Most documents ingested in one call for requests that wait."""
 
+CATCH_UP = "catch_up"
+
+log = structlog.get_logger("samestory.writer")
 _pipeline: Pipeline | None = None
+
+
+class WriterEndedError(BusyError):
+    """The writing process was ended from outside, and what was in work with it."""
 
 
 def _begin(folder: Path, model: str | None) -> None:
     """Open the index in the writing process, which ends with its parent and by nothing else."""
     global _pipeline
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_IGN)  # the parent says when to stop, after the last accepted item
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+    follow_parent(signal.SIGINT, signal.SIGTERM)  # the parent says when to stop, after the last accepted item
     _pipeline = Pipeline(folder, model)
+
+
+def _awake() -> None:
+    """Nothing: the process has begun."""
 
 
 def _call(method: str, arguments: tuple[Any, ...]) -> Any:
@@ -62,7 +69,7 @@ class Writer:
         self._max_waiting = max_waiting
         self._waiting: deque[_Waiting] = deque()
         self._turn = asyncio.Lock()
-        self._open: set[asyncio.Task[None]] = set()
+        self._open: set[asyncio.Task[Any]] = set()
         self._executor: ProcessPoolExecutor | None = None
 
     @property
@@ -75,14 +82,24 @@ class Writer:
         async with self._turn:
             return await self._submit(method, arguments)
 
-    async def _submit(self, method: str, arguments: tuple[Any, ...]) -> Any:
+    def start_soon(self) -> None:
+        """Start the writing process, if there is none, so that it is there when something is to be written."""
+        if self._executor is None:
+            asyncio.get_running_loop().run_in_executor(self._process(), _awake)
+
+    def _process(self) -> ProcessPoolExecutor:
         if self._executor is None:
             self._executor = ProcessPoolExecutor(1, get_context("spawn"), _begin, self._arguments)
+        return self._executor
+
+    async def _submit(self, method: str, arguments: tuple[Any, ...]) -> Any:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, _call, method, arguments)
+            return await asyncio.get_running_loop().run_in_executor(self._process(), _call, method, arguments)
         except BrokenProcessPool as error:
             self._executor = None
-            raise BusyError(
+            if method != CATCH_UP:  # else it may be what ends them
+                self.catch_up_soon()
+            raise WriterEndedError(
                 "the writing process was ended from outside; a new one takes over, send the request again"
             ) from error
 
@@ -95,10 +112,22 @@ class Writer:
             raise BusyError(f"{self.n_waiting} documents wait to be ingested")
         waiting = _Waiting(documents, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
-        task = asyncio.create_task(self._ingest_waiting())
-        self._open.add(task)
-        task.add_done_callback(self._open.discard)
+        self._soon(self._ingest_waiting())
         return await asyncio.shield(waiting.answer)
+
+    def catch_up_soon(self) -> None:
+        """Relate and cluster what an earlier writing process had stored when it was killed."""
+        self._soon(self.call(CATCH_UP))
+
+    def _soon(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
+        self._open.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._open.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("writing failed", reason=str(task.exception()))
 
     async def _ingest_waiting(self) -> None:
         async with self._turn:

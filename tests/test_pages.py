@@ -14,6 +14,7 @@ import pytest
 from conftest import ROOT
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+expect.set_options(timeout=60_000)  # nothing here is timed: the machine may be busy
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 OPTIONS = [
     "--no-sandbox",
@@ -294,3 +295,17 @@ def test_the_catalogues_have_the_same_words() -> None:
         assert catalogue.keys() == found["en"].keys()
         for key, words in catalogue.items():
             assert sorted(re.findall(r"{\w+}", words)) == sorted(re.findall(r"{\w+}", found["en"][key])), key
+
+
+def test_the_queue_gives_its_reasons_in_the_readers_language(browser: Browser, server: str) -> None:
+    """Why a pair is worth a look, and how a story came to be, is said in each of the desk's languages."""
+    reasons = set()
+    for locale in ("en", "ja", "de", "it"):
+        context = browser.new_context(base_url=server, locale=locale)
+        opened = context.new_page()
+        opened.goto("/decide")
+        reasons.add(opened.locator(".queue .soft").first.inner_text())
+        opened.goto(story_path(server))
+        reasons.add(opened.locator(".history .soft").last.inner_text())
+        context.close()
+    assert len(reasons) == 8

@@ -131,6 +131,11 @@ def test_a_cluster_by_its_id(client: httpx.Client) -> None:
         ("POST", "/v1/items", b"\xff\xfe", 422),
         ("GET", "/v1/nowhere", None, 404),
         ("PUT", "/v1/items", None, 405),
+        ("GET", "/v1/items?language=de", None, 422),
+        ("GET", "/v1/queue?cursor=x", None, 422),
+        ("GET", "/v1/items/port-strike-03.en/variants?min_score=nan", None, 422),
+        ("POST", "/v1/lookup", '{"text":"Der Hafen.","published":"gestern"}', 422),
+        ("POST", "/v1/webhooks", '{"url":"http://127.0.0.1:9/","after":1180591620717411303424}', 422),
     ],
 )
 def test_every_fault_is_a_problem(
@@ -234,14 +239,14 @@ def test_an_unchanged_answer_is_304(client: httpx.Client) -> None:
 
 
 def test_an_idempotency_key_repeats_the_answer(client: httpx.Client) -> None:
-    """The same request under one key is done once and answered the same twice; another body is a conflict."""
+    """The same request under one key is done once and answered the same twice; another body is refused."""
     item = {"id": "once", "text": "Der Leuchtturm auf der Sandbank wird versetzt."}
     first = client.post("/v1/items", json=item, headers={"Idempotency-Key": "k-1"})
     again = client.post("/v1/items", json=item, headers={"Idempotency-Key": "k-1"})
     assert first.json()["results"][0]["status"] == "added"
     assert again.content == first.content
     assert again.headers["idempotency-replayed"] == "true"
-    problem(client.post("/v1/items", json={**item, "text": "Anders."}, headers={"Idempotency-Key": "k-1"}), 409)
+    problem(client.post("/v1/items", json={**item, "text": "Anders."}, headers={"Idempotency-Key": "k-1"}), 422)
     assert client.delete("/v1/items/once").status_code == 204
 
 
@@ -290,3 +295,51 @@ def test_metrics_and_request_ids(client: httpx.Client) -> None:
     text = client.get("/metrics").text
     assert 'samestory_http_requests_total{method="GET",route="/healthz",status="200"}' in text
     assert "samestory_items " in text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    ],
+)
+def test_a_body_of_another_kind_is_refused(client: httpx.Client, headers: dict[str, str]) -> None:
+    """What is sent as something else than JSON, or packed, is refused with 415 instead of being guessed at."""
+    for path in ("/v1/items", "/v1/jobs", "/v1/lookup", "/v1/decisions"):
+        problem(client.post(path, content='{"text":"Ein Satz."}', headers=headers), 415)
+
+
+def test_a_405_names_what_is_answered(client: httpx.Client) -> None:
+    """A method that a path does not have is refused with all that it has, and HEAD is answered like GET."""
+    answer = client.patch("/v1/items")
+    problem(answer, 405)
+    assert answer.headers["allow"].split(", ") == ["GET", "POST", "HEAD"]
+    head, get = client.head("/v1/items?limit=1"), client.get("/v1/items?limit=1")
+    assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", get.headers["etag"])
+    assert head.headers["content-length"] == get.headers["content-length"]
+
+
+def test_a_problem_tells_nothing_of_the_server(client: httpx.Client) -> None:
+    """A problem's detail does not name the folder that the index lies in."""
+    detail = problem(client.get("/v1/items/none"), 404)["detail"]
+    assert "'none'" in str(detail)
+    assert "/" not in str(detail)
+
+
+def test_lists_are_filtered_by_relation(client: httpx.Client) -> None:
+    """Stories and the queue can be asked for by the kind and score of a relation within them, the queue by source and date too."""
+    every = client.get("/v1/clusters", params={"limit": 500}).json()["items"]
+    joined = client.get("/v1/clusters", params={"limit": 500, "kind": ["same_story", "translation"]}).json()["items"]
+    assert 0 < len(joined) < len(every)
+    assert all(len(cluster["items"]) > 1 for cluster in joined)
+    assert client.get("/v1/clusters", params={"kind": "exact", "min_score": 0.5}).json()["items"] == []
+    queue = client.get("/v1/queue", params={"limit": 500}).json()["items"]
+    source = queue[0]["a"]["source"]
+    for kind in ("related", "same_story", "translation"):
+        answered = client.get("/v1/queue", params={"kind": kind, "limit": 500}).json()["items"]
+        assert answered == [pair for pair in queue if pair["kind"] == kind]
+    by_source = client.get("/v1/queue", params={"source": source, "limit": 500}).json()["items"]
+    assert by_source == [pair for pair in queue if source in (pair["a"]["source"], pair["b"]["source"])]
+    assert client.get("/v1/queue", params={"published_from": "2099-01-01"}).json()["items"] == []

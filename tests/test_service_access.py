@@ -145,3 +145,19 @@ def test_a_page_of_another_site_changes_nothing(index: Path, server: str, header
     answer = httpx.post(f"{server}/v1/items", json={"id": "forged", "text": "Eine Meldung."}, headers=headers)
     problem(answer, 421 if "Host" in headers else 403)
     problem(httpx.get(f"{server}/v1/items/forged"), 404)
+
+
+def test_what_is_no_request_is_refused(server: str) -> None:
+    """A head without end, and what is no HTTP at all, are answered with a problem document and the connection closed."""
+    host, port = server.removeprefix("http://").split(":")
+    for sent, status in (
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 200_000, 431),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 20_000 + b"\r\n", 431),
+        (b"HELLO\r\n\r\n", 400),
+    ):
+        with socket.create_connection((host, int(port)), timeout=30) as opened:
+            opened.sendall(sent)
+            answer = opened.recv(65536)
+            assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+            assert b"application/problem+json" in answer
+    assert httpx.get(f"{server}/healthz").status_code == 200

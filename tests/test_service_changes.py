@@ -111,3 +111,24 @@ def test_webhooks_are_signed_retried_and_survive_a_restart(tmp_path: Path) -> No
             assert changes_in(taken[2:]) == [change["number"] for change in feed["items"]]
             problem(httpx.post(f"{running.url}/v1/webhooks", json={"url": "file:///etc/passwd"}), 422)
             assert httpx.delete(f"{running.url}/v1/webhooks/{made['id']}").status_code == 204
+
+
+def test_a_webhook_sends_again_what_came_after_a_change(tmp_path: Path) -> None:
+    """A receiver that was away for long, or has lost what it got, is sent the changes after any number again; a slow one keeps no other waiting."""
+    index = ingest(tmp_path, "seeds/port-strike.jsonl")
+    with receiver([500] * 3) as (url, taken), receiver([]) as (other_url, other), served(index) as running:
+        made = httpx.post(f"{running.url}/v1/webhooks", json={"url": url, "after": 0}).json()
+        httpx.post(f"{running.url}/v1/webhooks", json={"url": other_url, "after": 0})
+        wait_for(other, 1)
+        feed = [change["number"] for change in httpx.get(f"{running.url}/v1/changes?limit=500").json()["items"]]
+        assert changes_in(other) == feed
+        wait_for(taken, 1)
+        until = time.monotonic() + 60
+        while httpx.get(f"{running.url}/v1/webhooks").json()["items"][0]["reason"] and time.monotonic() < until:
+            httpx.post(f"{running.url}/v1/webhooks/{made['id']}/resume")
+            time.sleep(0.1)
+        n_before = len(taken)
+        again = httpx.post(f"{running.url}/v1/webhooks/{made['id']}/resume", params={"after": feed[2]}).json()
+        assert (again["active"], again["attempts"]) == (True, 0)
+        wait_for(taken, n_before + 1)
+        assert changes_in(taken[n_before:]) == feed[3:]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 import time
 from pathlib import Path
 
 import httpx2 as httpx
 import pytest
-from serving import command, ingest, served
+from serving import command, ingest, problem, served
 
 PLACES = "Triest Kiel Otaru Ancona Bremen Hakodate Genua Rostock Sasebo Livorno Emden Nagasaki Bari Stralsund Kobe Ravenna".split()
 MATTERS = "Fähre Leuchtturm Museum Deich Markthalle Brücke Rathaus Sternwarte Klinik Bibliothek".split()
@@ -116,3 +118,136 @@ def test_reads_go_on_while_a_batch_is_ingested(tmp_path: Path) -> None:
         batch.join()
         assert during >= 3
         assert client.get("/readyz").json()["items"] == 22 + 250
+
+
+def finished(client: httpx.Client, job: str) -> dict[str, object]:
+    """A job once it has ended."""
+    until = time.monotonic() + 240
+    while time.monotonic() < until:
+        found: dict[str, object] = client.get(f"/v1/jobs/{job}").json()
+        if found["finished_at"]:
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"job {job} did not end: {found}")
+
+
+def children(pid: int) -> list[int]:
+    """The processes that `pid` started and that run."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def started(job_client: httpx.Client, job: str) -> dict[str, object]:
+    """A rebuild once it says what it is at."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        found: dict[str, object] = job_client.get(f"/v1/jobs/{job}").json()
+        if found["message"]:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"job {job} did not begin")
+
+
+def test_a_rebuild_leaves_reads_alone_and_survives_a_kill(tmp_path: Path) -> None:
+    """While the index is made anew reads answer as before and writes are followed; killed with its service, it begins again and ends."""
+    index = ingest(tmp_path, "seeds/port-strike.jsonl", "seeds/chip-plant.jsonl", "seeds/lunar-mission.jsonl")
+    with served(index) as running, httpx.Client(base_url=running.url, timeout=60) as client:
+        before = client.get("/v1/items/port-strike-03.en/variants").json()
+        made = client.post("/v1/jobs?kind=rebuild")
+        assert (made.status_code, made.json()["kind"]) == (202, "rebuild")
+        problem(client.post("/v1/jobs?kind=rebuild"), 409)
+        job = made.json()["id"]
+        progress = started(client, job)
+        assert progress["status"] == "running"
+        assert client.get("/v1/items/port-strike-03.en/variants").json() == before
+        running.process.kill()
+        running.process.wait()
+    with served(index) as running, httpx.Client(base_url=running.url, timeout=60) as client:
+        assert client.get("/v1/items/port-strike-03.en/variants").json() == before
+        started(client, job)
+        assert client.post("/v1/items", json=item(1)).json()["results"][0]["status"] == "added"
+        found = finished(client, job)
+        assert (found["status"], found["reason"], found["message"]) == ("done", None, None)
+        assert found["done"] == found["total"] > 0
+        assert client.get("/v1/items/port-strike-03.en/variants").json() == before
+        assert client.get("/v1/items/stop-1").status_code == 200
+        assert client.post("/v1/check", json={"text": before["item"]["text"]}).json()["covered"]
+        assert not (index / "reembedding").exists()
+
+
+def test_a_job_is_cancelled(tmp_path: Path) -> None:
+    """A cancelled rebuild leaves the index as it was, a cancelled ingest keeps what it had stored; neither goes on, and an ended one says so."""
+    index = ingest(tmp_path, "seeds/port-strike.jsonl")
+    with served(index) as running, httpx.Client(base_url=running.url, timeout=60) as client:
+        lines = "\n".join(json.dumps(item(number)) for number in range(1500))
+        job = client.post("/v1/jobs", content=lines, headers={"Content-Type": "application/x-ndjson"}).json()["id"]
+        while not client.get(f"/v1/jobs/{job}").json()["done"]:
+            time.sleep(0.05)
+        assert client.post(f"/v1/jobs/{job}/cancel").status_code == 202
+        found = finished(client, job)
+        assert found["status"] == "cancelled"
+        assert 0 < found["done"] < 1500
+        assert client.get("/readyz").json()["items"] == 22 + found["done"]
+        rebuild = client.post("/v1/jobs?kind=rebuild").json()["id"]
+        started(client, rebuild)
+        assert client.post(f"/v1/jobs/{rebuild}/cancel").status_code == 202
+        assert finished(client, rebuild)["status"] == "cancelled"
+        problem(client.post(f"/v1/jobs/{rebuild}/cancel"), 409)
+        problem(client.post("/v1/jobs/none/cancel"), 404)
+        assert client.get("/v1/items/port-strike-03.en/variants").json()["variants"]
+
+
+def test_a_killed_writing_process_loses_nothing(tmp_path: Path) -> None:
+    """When the process that writes is killed, what was answered stays, what was in work is told to come again, and nothing is left without its story."""
+    index = ingest(tmp_path, "seeds/port-strike.jsonl")
+    with served(index) as running, httpx.Client(base_url=running.url, timeout=120) as client:
+        client.post("/v1/items", json=item(0))
+        batch = [item(number) for number in range(1, 600)]
+        answers: list[httpx.Response] = []
+        sending = threading.Thread(target=lambda: answers.append(client.post("/v1/items", json=batch)))
+        sending.start()
+        while httpx.get(f"{running.url}/readyz").json()["items"] < 22 + 130:  # the first part of the batch is stored
+            time.sleep(0.01)
+        for child in children(running.process.pid):
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                os.kill(child, signal.SIGKILL)
+        sending.join()
+        assert problem(answers[0], 503)
+        assert "retry-after" in answers[0].headers
+        assert client.get("/v1/items/stop-0").status_code == 200
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            stored = client.get("/readyz").json()["items"]
+            clustered = client.get("/v1/clusters?limit=500").json()["items"]
+            if sum(len(cluster["items"]) for cluster in clustered) == stored:
+                break
+            time.sleep(0.3)
+        assert sum(len(cluster["items"]) for cluster in clustered) == stored > 22 + 1
+        again = client.post("/v1/items", json=batch).json()["results"]
+        assert {result["status"] for result in again} <= {"added", "unchanged"}
+        assert client.get("/readyz").json()["items"] == 22 + 600
+
+
+def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
+    """When one of two workers is killed under load the other goes on, a new one comes, and what was answered is there."""
+    index = ingest(tmp_path, "seeds/port-strike.jsonl")
+    with served(index, "--workers", "2") as running:
+        workers = [
+            pid for pid in children(running.process.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        assert len(workers) == 2
+        accepted = 0
+        for number in range(60):
+            if number == 20:
+                os.kill(workers[0], signal.SIGKILL)
+            try:
+                answer = httpx.post(f"{running.url}/v1/items", json=item(number), timeout=60)
+            except httpx.TransportError:
+                continue
+            assert answer.status_code == 200
+            accepted += 1
+        assert accepted >= 40
+        until = time.monotonic() + 60
+        while time.monotonic() < until and len(set(children(running.process.pid)) - {workers[0]}) < len(workers):
+            time.sleep(0.1)
+        assert len([pid for pid in children(running.process.pid) if pid != workers[0]]) >= 2
+        assert httpx.get(f"{running.url}/readyz", timeout=60).json()["items"] >= 22 + accepted

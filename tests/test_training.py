@@ -19,6 +19,8 @@ from training.bridging import bridge
 from training.development import cut_development, is_development, read_development, write_development
 from training.loss import ranking_loss, repeated
 from training.pairs import Corpus, Decontamination, comparable, corpora, evaluation_sides, read_pairs
+from training.prepare import Side, TrainingPairs
+from training.train import Schedule, epoch_batches, kindred, thinned
 
 NOUNS = [("house", "Haus"), ("river", "Fluss"), ("bridge", "Brücke"), ("mountain", "Berg"), ("garden", "Garten"), ("letter", "Brief"), ("window", "Fenster"), ("winter", "Winter"), ("summer", "Sommer"), ("street", "Straße")]  # fmt: skip
 VERBS = [("is old", "ist alt"), ("is new", "ist neu"), ("is small", "ist klein"), ("is far away", "ist weit weg"), ("was closed", "wurde geschlossen"), ("was found", "wurde gefunden"), ("is expensive", "ist teuer"), ("has changed", "hat sich verändert")]  # fmt: skip
@@ -50,7 +52,7 @@ def test_training_gives_a_model_folder_and_gives_it_again(data: Path) -> None:
     """One command makes a folder that both readers load alike; the same pieces and seed make the same vectors."""
     vectors = []
     for run in ("first", "second"):
-        arguments = ["--data", data, "--evaluation", data / "eval", "--settings", data / "settings.toml", "--work", data / "work", "--out", data / run, "--vocabulary", "700", "--characters", "100000", "--dimensions", "16", "--epochs", "3", "--batch", "64", "--teaching", "0"]  # fmt: skip
+        arguments = ["--data", data, "--evaluation", data / "eval", "--settings", data / "settings.toml", "--work", data / "work", "--out", data / run, "--vocabulary", "700", "--characters", "100000", "--dimensions", "16", "--epochs", "3", "--batch", "64", "--teaching", "0", "--kin-from", "1"]  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-m", "training", *map(str, arguments)],
             cwd=ROOT,
@@ -101,8 +103,35 @@ def test_the_loss_and_its_gradients_are_those_of_autograd() -> None:
     torch.testing.assert_close(grad_b, b.grad, atol=1e-5, rtol=1e-4)
 
 
-def test_bridged_pairs_share_their_english_sentence() -> None:
-    """German and Italian versions of one English sentence become a pair, drawn as rarely as the rarer; held pairs do not."""
+def test_a_text_loses_tokens_by_chance_but_never_all() -> None:
+    """Of four texts end to end about the share asked for goes; each begins where its offset says, with its first token."""
+    torch.manual_seed(5)
+    ids, offsets = torch.arange(4000), torch.tensor([0, 1, 1000, 3999])
+    kept, starts = thinned(ids, offsets, 0.25)
+    assert kept[starts].tolist() == offsets.tolist()
+    assert 2800 < len(kept) < 3200
+    assert kept.tolist() == sorted(kept.tolist())
+    assert all(same is given for same, given in zip(thinned(ids, offsets, 0.0), (ids, offsets), strict=True))
+
+
+def test_pairs_alike_come_into_one_batch() -> None:
+    """Texts of the same tokens make a group; a batch is filled group by group, and every pair is still drawn once."""
+    tokens = np.repeat(np.arange(16, dtype=np.int32), 8)
+    starts = np.arange(129, dtype=np.int64)
+    side = Side(tokens, starts, np.arange(128))
+    none = np.zeros((0, 4), dtype=np.float16)
+    pairs = TrainingPairs(
+        side, side, np.ones(128, np.float32), np.zeros(128, np.int8), ["en-de"], np.full(128, -1, np.int32), none
+    )
+    kin = kindred(np.eye(16, dtype=np.float32), pairs, 16, seed=1)
+    assert all(len(set(kin[tokens == token])) == 1 for token in range(16))
+    batches = epoch_batches(pairs, Schedule(batch=64), 0, kin)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(128))
+    assert set(kin[batches[0]]).isdisjoint(kin[batches[1]])
+
+
+def test_bridged_pairs_share_a_sentence_in_a_third_language() -> None:
+    """Two versions of one sentence become a pair, drawn as rarely as the rarer; held pairs and repeated ones do not."""
     rare = Corpus("b", "en", "it", Path("b"), 0.25)
     texts = [
         (corpus("a", "en", "de"), "It rains.", "Es regnet."),
@@ -114,6 +143,12 @@ def test_bridged_pairs_share_their_english_sentence() -> None:
     ((found, source, target),) = bridge(texts)
     assert (source, target) == ("Es regnet.", "Piove.")
     assert (found.source_lang, found.target_lang, found.weight) == ("de", "it", 0.25)
+    through_german = [
+        (corpus("a", "en", "de"), "It rains.", "Es regnet."),
+        (corpus("c", "de", "it"), "Es regnet!", "Piove."),
+    ]
+    ((found, source, target),) = bridge(through_german)
+    assert (found.source_lang, source, found.target_lang, target) == ("en", "It rains.", "it", "Piove.")
 
 
 def test_nothing_that_training_sees_shares_a_side_with_a_development_pair(tmp_path: Path) -> None:

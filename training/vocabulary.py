@@ -8,23 +8,49 @@ import random
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-RUNS = r"[\p{Han}\p{Hiragana}\p{Katakana}ー々〆]+|[\p{L}\p{M}]+|\p{N}+|[^\s]"
-"""What no piece crosses: runs of kana and kanji, of other letters, of digits; any other sign stands alone."""
+CJK = r"[\p{Han}\p{Hiragana}\p{Katakana}ー々〆]"
+MARK = "▁"
 UNKNOWN = "<unk>"
 BYTE_PIECES = [f"<0x{byte:02X}>" for byte in range(256)]
+
+
+def _marks() -> pre_tokenizers.PreTokenizer:
+    return pre_tokenizers.Metaspace(replacement=MARK, prepend_scheme="always", split=True)
 
 
 def blank_tokenizer() -> Tokenizer:
     """Normalisation and splitting, without pieces.
 
-    NFKC and lower case, no accent stripping: that would turn が into か and ü into u. Texts are split at white
-    space alone, by the library's own code, which is twice as fast as any regular expression. A piece does not say
-    whether it begins a word: ``arbeiter`` is the same piece alone, in ``Hafenarbeiter`` and after an apostrophe.
+    NFKC and lower case, no accent stripping: that would turn が into か and ü into u. A text is split where the
+    script changes and at white space, by the library's own code, which is twice as fast as regular expressions.
     """
     tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            normalizers.NFKC(),
+            normalizers.Lowercase(),
+            normalizers.Replace("\n", " "),
+            normalizers.Replace("\t", " "),
+        ]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.UnicodeScripts(), _marks()])
     return tokenizer
+
+
+def learning_splits() -> pre_tokenizers.PreTokenizer:
+    """The splits that pieces are learned from: what no piece crosses.
+
+    Runs of kana and kanji stand alone, as does each punctuation mark, and do not carry the word-start mark, so that
+    日本 is one piece wherever it stands. When read, a run begins with the bare mark, a piece of its own.
+    """
+    return pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(CJK + "+"), "isolated"),
+            pre_tokenizers.Punctuation("isolated"),
+            _marks(),
+            pre_tokenizers.Split(Regex(r"^▁(?=" + CJK + r"|\p{P}|$)"), "removed"),
+        ]
+    )
 
 
 def train_vocabulary(
@@ -32,11 +58,9 @@ def train_vocabulary(
 ) -> Tokenizer:
     """A tokenizer with `size` pieces from about `characters_per_lang` characters of each language.
 
-    Pieces are learned from the `RUNS` of the texts, so none crosses from one to the next, and reading need not split
-    there: the best segmentation of a whole word is that of its runs. A language with less text than asked for is
-    gone through again. The trainer's hash tables have no fixed order, so two runs may differ in a few pieces
-    near the cut; ``--tokenizer`` takes a vocabulary that is there. The 256 byte pieces are part of `size`: a character outside the vocabulary falls back to its
-    bytes, so no text is without a vector.
+    A language with less text than asked for is gone through again. The trainer's hash tables have no fixed order, so
+    two runs may differ in a few pieces near the cut; ``--tokenizer`` takes a vocabulary that is there. The 256 byte
+    pieces are part of `size`: a character outside the vocabulary falls back to its bytes, so no text is without a vector.
     """
     drawn: list[str] = []
     chance = random.Random(seed)
@@ -50,8 +74,8 @@ def train_vocabulary(
             if left <= 0:
                 break
     tokenizer = blank_tokenizer()
-    whole = tokenizer.pre_tokenizer
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([whole, pre_tokenizers.Split(Regex(RUNS), "isolated")])
+    reading = tokenizer.pre_tokenizer
+    tokenizer.pre_tokenizer = learning_splits()
     trainer = trainers.UnigramTrainer(
         vocab_size=size - len(BYTE_PIECES),
         unk_token=UNKNOWN,
@@ -60,7 +84,7 @@ def train_vocabulary(
         show_progress=False,
     )
     tokenizer.train_from_iterator(drawn, trainer)
-    tokenizer.pre_tokenizer = whole
+    tokenizer.pre_tokenizer = reading
     state = json.loads(tokenizer.to_str())
     pieces = state["model"]["vocab"]
     lowest = min(score for _, score in pieces)

@@ -11,7 +11,7 @@ from align.listing import ClusterFilter, ItemFilter, list_clusters, list_newest_
 from align.pipeline import Pipeline
 from align.shapes import cluster_shape
 from service.access import Reader
-from service.api.filters import From, Langs, Sources, To, Words
+from service.api.filters import From, Kinds, Langs, Score, Sources, To, Words
 from service.api.health import Served
 from service.api.paging import Cursor, Limit, decode_cursor, page_of
 from service.api.schemas import ClusterOut, ClustersPage, errors
@@ -24,6 +24,8 @@ async def cluster_filter(
     missing: Annotated[list[str] | None, Query(description="Only stories that lack each of these languages.")] = None,
     min_langs: Annotated[int, Query(ge=1, le=100, description="Only stories in at least so many languages.")] = 1,
     min_items: Annotated[int, Query(ge=1, description="Only stories of at least so many items.")] = 1,
+    kind: Kinds = None,
+    min_score: Score = None,
     source: Sources = None,
     published_from: From = None,
     published_to: To = None,
@@ -31,7 +33,9 @@ async def cluster_filter(
 ) -> ClusterFilter:
     """The filter that a request's parameters describe. Raises InputError for a date that is none."""
     items = ItemFilter((), tuple(source or ()), moment(published_from), moment(published_to, True), q or "")
-    return ClusterFilter(tuple(lang or ()), tuple(missing or ()), min_langs, min_items, items=items)
+    return ClusterFilter(
+        tuple(lang or ()), tuple(missing or ()), min_langs, min_items, (), items, tuple(kind or ()), min_score or 0.0
+    )
 
 
 @router.get("/v1/clusters", response_model=ClustersPage, responses=errors())

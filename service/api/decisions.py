@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from align.errors import InputError
+from align.queueing import LOOKED_AT
 from align.records import Decision
 from align.shapes import decision_shape, queued_shape
 from service.access import Caller, Editor, Reader
-from service.api.filters import Langs
+from service.api.filters import VariantFilter, variant_filter
 from service.api.health import Served
 from service.api.paging import Cursor, Limit, decode_cursor, page_of
 from service.api.schemas import DecisionIn, DecisionOut, DecisionsPage, QueuePage, errors
@@ -27,7 +29,7 @@ def decided_by(caller: Caller, named: str) -> str:
     return named or caller.name
 
 
-@router.post("/v1/decisions", status_code=201, response_model=DecisionOut, responses=errors(404, 409))
+@router.post("/v1/decisions", status_code=201, response_model=DecisionOut, responses=errors(404, 409, 415))
 async def post_decision(request: Request, decision: DecisionIn, caller: Editor) -> Response:
     """Confirm, separate, split or mark as translation; applied at once, and kept in every later run.
 
@@ -70,7 +72,19 @@ async def undo_decision(
 
 @router.get("/v1/queue", response_model=QueuePage, responses=errors())
 def get_queue(
-    pipeline: Served, caller: Reader, lang: Langs = None, limit: Annotated[int, Query(ge=1, le=500)] = 50
-) -> dict[str, Any]:
-    """Borderline pairs, the most useful to decide first; decided ones never."""
-    return {"items": [queued_shape(pair) for pair in pipeline.queue(limit, tuple(lang or ()))], "next": None}
+    pipeline: Served, caller: Reader, wanted: Annotated[VariantFilter, Depends(variant_filter)],
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> dict[str, Any]:  # fmt: skip
+    """Borderline pairs, the most useful to decide first; decided ones never.
+
+    With one language, pairs that have it on a side; with several, pairs within them. Of source and date
+    it is enough that one side fits.
+    """
+    sides = replace(wanted, langs=())
+    found = pipeline.queue(limit if sides == VariantFilter() else LOOKED_AT, wanted.langs)
+    fitting = [
+        pair
+        for pair in found
+        if sides.related(pair.relation.kind, pair.relation.score) and (sides.fits(pair.a) or sides.fits(pair.b))
+    ]
+    return {"items": [queued_shape(pair) for pair in fitting[:limit]], "next": None}

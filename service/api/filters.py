@@ -9,14 +9,14 @@ from typing import Annotated
 from fastapi import Query
 
 from align.listing import ItemFilter, moment
-from align.records import Kind, Variant
+from align.records import Item, Kind, Variant
 
 Langs = Annotated[
     list[str] | None, Query(description="Only these languages, BCP 47; may be repeated.", examples=["ja"])
 ]
 Sources = Annotated[list[str] | None, Query(description="Only these sources; may be repeated.")]
 Kinds = Annotated[list[Kind] | None, Query(description="Only these kinds of relation; may be repeated.")]
-Score = Annotated[float | None, Query(ge=0, le=1, description="Least score, inclusive.")]
+Score = Annotated[float | None, Query(ge=0, le=1, allow_inf_nan=False, description="Least score, inclusive.")]
 From = Annotated[str | None, Query(description="Published at or after, ISO 8601.", examples=["2026-03-01"])]
 To = Annotated[str | None, Query(description="Published at or before, ISO 8601; a date means its whole day.")]
 Words = Annotated[str | None, Query(description="Words that title or text hold.", max_length=200)]
@@ -35,18 +35,23 @@ async def item_filter(
 class VariantFilter:
     """Which variants a request wants."""
 
-    langs: tuple[str, ...]
-    kinds: tuple[Kind, ...]
-    min_score: float
-    sources: tuple[str, ...]
-    since: datetime | None
-    until: datetime | None
+    langs: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    min_score: float = 0.0
+    sources: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
 
     def __call__(self, variant: Variant) -> bool:
-        item = variant.item
-        if (self.langs and item.lang not in self.langs) or (self.kinds and variant.kind not in self.kinds):
-            return False
-        if variant.score < self.min_score or (self.sources and item.source not in self.sources):
+        return self.fits(variant.item) and self.related(variant.kind, variant.score)
+
+    def related(self, kind: Kind, score: float) -> bool:
+        """Whether a relation of this kind and score is wanted."""
+        return (not self.kinds or kind in self.kinds) and score >= self.min_score
+
+    def fits(self, item: Item) -> bool:
+        """Whether an item's language, source and date are wanted."""
+        if (self.langs and item.lang not in self.langs) or (self.sources and item.source not in self.sources):
             return False
         if self.since is None and self.until is None:
             return True

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from align.errors import InputError
@@ -32,16 +32,33 @@ def _shape(job: Job) -> dict[str, Any]:
     status_code=202,
     openapi_extra={"requestBody": ITEMS_BODY["requestBody"]},
     response_model=JobOut,
-    responses=errors(413, 503),
+    responses=errors(409, 413, 415, 503),
 )
-async def post_job(request: Request, caller: Contributor) -> Response:
-    """Ingest in the background: the same bodies as POST /v1/items, NDJSON of any length among them.
+async def post_job(
+    request: Request,
+    caller: Contributor,
+    kind: Annotated[
+        Literal["ingest", "rebuild"],
+        Query(description="`ingest` reads the body; `rebuild`, without a body, makes the index anew from its texts."),
+    ] = "ingest",
+) -> Response:
+    """Long work in the background: an ingest of the same bodies as POST /v1/items, NDJSON of any length among them, or a rebuild.
 
-    The answer names the job; GET /v1/jobs/{id} tells its progress. A job goes on after a restart.
+    The answer names the job; GET /v1/jobs/{id} tells its progress. A job goes on after a restart, and reads
+    go on meanwhile.
     """
     jobs: Jobs = request.app.state.jobs
+    if kind == "rebuild":
+        async for part in request.stream():
+            if part:
+                raise InputError("a rebuild takes no body; send none, or leave kind=rebuild out to ingest")
+        return _accepted(jobs.rebuild())
     parts = request.stream() if is_ndjson(request.headers.get("content-type", "")) else _lines(request)
     job = await jobs.accept(parts)
+    return _accepted(job)
+
+
+def _accepted(job: Job) -> Response:
     return JSONResponse(_shape(job), 202, {"Location": f"/v1/jobs/{job.id}"})
 
 
@@ -83,3 +100,10 @@ def get_job(request: Request, job_id: str, caller: Reader) -> dict[str, Any]:
     """One job and how far it is."""
     jobs: Jobs = request.app.state.jobs
     return _shape(jobs.job(job_id))
+
+
+@router.post("/v1/jobs/{job_id}/cancel", status_code=202, response_model=JobOut, responses=errors(404, 409))
+def cancel_job(request: Request, job_id: str, caller: Contributor) -> dict[str, Any]:
+    """End a job, at once or after the lines it is at. What an ingest has stored stays; a rebuild leaves no trace."""
+    jobs: Jobs = request.app.state.jobs
+    return _shape(jobs.cancel(job_id))

@@ -290,7 +290,7 @@ class WebhookIn(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"url": "https://cms.example.org/hooks/samestory"}]})
     url: str = Field(max_length=2000)
     secret: str | None = Field(None, max_length=200, description="`whsec_` and base64 of 24 to 64 bytes.")
-    after: int | None = Field(None, ge=0)
+    after: int | None = Field(None, ge=0, lt=2**63)
 
 
 class WebhookOut(BaseModel):
@@ -323,11 +323,14 @@ class JobRejection(BaseModel):
 
 
 class JobOut(BaseModel):
-    """A job: `done` of `total` lines, how many items were added, updated, unchanged, rejected, and the first rejections."""
+    """A job. An ingest: `done` of `total` lines, how many items were added, updated, unchanged, rejected, and the first rejections.
+
+    A rebuild: `done` of `total` items in the step that `message` names.
+    """
 
     id: str
     kind: Literal["ingest", "rebuild"]
-    status: Literal["queued", "running", "done", "failed"]
+    status: Literal["queued", "running", "done", "failed", "cancelled"]
     done: int
     total: int
     counts: dict[str, int]
@@ -336,6 +339,7 @@ class JobOut(BaseModel):
     created_at: str
     started_at: str | None
     finished_at: str | None
+    message: str | None
 
 
 class JobsPage(BaseModel):

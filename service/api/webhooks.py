@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 
 from service.access import Contributor
 from service.api.schemas import WebhookIn, WebhookOut, WebhooksPage, errors
@@ -14,7 +14,7 @@ from service.webhooks import Webhooks
 router = APIRouter(tags=["webhooks"])
 
 
-@router.post("/v1/webhooks", status_code=201, response_model=WebhookOut, responses=errors())
+@router.post("/v1/webhooks", status_code=201, response_model=WebhookOut, responses=errors(415))
 def post_webhook(request: Request, webhook: WebhookIn, caller: Contributor) -> dict[str, Any]:
     """Send changes to a URL from now on, signed as Standard Webhooks says; the secret is told this once."""
     webhooks: Webhooks = request.app.state.webhooks
@@ -30,10 +30,15 @@ def get_webhooks(request: Request, caller: Contributor) -> dict[str, Any]:
 
 
 @router.post("/v1/webhooks/{webhook_id}/resume", response_model=WebhookOut, responses=errors(404))
-def resume_webhook(request: Request, webhook_id: str, caller: Contributor) -> dict[str, Any]:
-    """Try again at once, also after too many failures."""
+def resume_webhook(
+    request: Request, webhook_id: str, caller: Contributor,
+    after: Annotated[
+        int | None, Query(ge=0, lt=2**63, description="Send again what came after the change of this number.")
+    ] = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Try again at once, also after too many failures; nothing is lost meanwhile. With `after` changes are sent again."""
     webhooks: Webhooks = request.app.state.webhooks
-    return asdict(webhooks.resume(webhook_id))
+    return asdict(webhooks.resume(webhook_id, after))
 
 
 @router.delete("/v1/webhooks/{webhook_id}", status_code=204, responses=errors(404))

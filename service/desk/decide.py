@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from anyio import from_thread
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
@@ -22,6 +23,7 @@ QUEUE = 20
 @router.get("/decide")
 def queue(request: Request, pipeline: Served, caller: Reader, made: str = "", skip: int = 0) -> Any:
     """The most useful pair to decide, with the next ones, and what was decided last."""
+    from_thread.run_sync(request.app.state.writer.start_soon)  # an editor who looks is about to decide
     pairs = pipeline.queue(QUEUE + max(0, skip))[max(0, skip) :]
     comparison = compare_items(pairs[0].a, [pairs[0].b], pipeline.encoder)[0] if pairs else None
     recent = pipeline.decisions(include_undone=True)[::-1][:12]

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 
+from align.drafts import Match
 from align.errors import InputError
 from align.thresholds import timestamp
 from service.access import Reader
 from service.api.health import Served
-from service.desk.compared import compare_items
+from service.desk.compared import Contradiction, compare_items
 from service.desk.pages import render
 
 router = APIRouter(include_in_schema=False)
@@ -40,9 +41,13 @@ def check_draft(request: Request, pipeline: Served, caller: Reader, text: Annota
     )
     dated = [match.variant.item for match in checked.matches if match.variant.item.published]
     matched = {place for comparison in comparisons for place in comparison.matched}
+    contradictions: dict[str, list[tuple[Match, Contradiction]]] = {}
+    for match, comparison in zip(matches, comparisons, strict=True):
+        for found in comparison.contradictions:
+            contradictions.setdefault(found.said_a, []).append((match, found))
     return render(
         request, "check.html", text=text, checked=checked, problem=None, versions=list(zip(matches, comparisons, strict=True)),
         rest=checked.matches[COMPARED:], first=min(dated, key=lambda item: timestamp(item.published or ""), default=None), matched=matched,
         langs=sorted({match.variant.item.lang for match in checked.matches}), stories=sorted({match.cluster for match in checked.matches}),
-        n_contradictions=sum(len(comparison.contradictions) for comparison in comparisons),
+        contradictions=sorted(contradictions.items(), key=lambda entry: checked.item.text.find(entry[0])),
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -21,14 +22,15 @@ def numbers(request: Request, pipeline: Served, caller: Reader) -> Any:
     counted = count(pipeline.store)
     known = [lang for lang in LANGUAGES if lang in counted.by_lang]
     others = [lang for lang in counted.by_lang if lang not in LANGUAGES]
-    per_day = {lang: list(counted.by_day[lang]) for lang in known}
+    items = {lang: list(counted.by_span[lang]) for lang in known}
     if others:
-        per_day["other"] = [sum(day) for day in zip(*(counted.by_day[lang] for lang in others), strict=True)]
+        items["other"] = [sum(span) for span in zip(*(counted.by_span[lang] for lang in others), strict=True)]
+    in_all = list(itertools.accumulate(counted.stories_by_span, initial=counted.stories_before))[1:]
     sizes = {"1": 0, "2": 0, "3-5": 0, "6-10": 0, "11+": 0}
     for size, n in counted.story_sizes.items():
         sizes["1" if size == 1 else "2" if size == 2 else "3-5" if size <= 5 else "6-10" if size <= 10 else "11+"] += n
     charts = {
-        "days": list(counted.days), "perDay": per_day, "stories": list(counted.stories_by_day),
+        "spans": list(counted.spans), "items": items, "growth": {"new": list(counted.stories_by_span), "all": in_all},
         "langs": {**{lang: counted.by_lang[lang] for lang in known}, **({"other": sum(counted.by_lang[lang] for lang in others)} if others else {})},
         "storyLangs": {str(n): found for n, found in counted.story_langs.items()}, "sizes": sizes,
     }  # fmt: skip

@@ -39,6 +39,29 @@ def say(context: Context, key: str, /, **values: object) -> str:
     return words(context["ui"])[key].format(**values)
 
 
+@pass_context
+def because(context: Context, why: str) -> str:
+    """The reason of a change in the page's language; the id of a decision stays as it is."""
+    cause, _, rest = why.partition(" ")
+    said = words(context["ui"]).get(f"because_{cause}")
+    return f"{said} {rest}".rstrip() if said else why
+
+
+@pass_context
+def lang_name(context: Context, code: str) -> str:
+    """A language's name in the page's language, or its code."""
+    return words(context["ui"]).get(f"lang_{code}", code)
+
+
+@pass_context
+def month_name(context: Context, month: str) -> str:
+    """A month such as ``2026-03`` as the page's language writes it."""
+    said = words(context["ui"])
+    year, number = month.split("-")
+    name = said["months"].split()[int(number) - 1]
+    return said["month"].format(year=year, name=name)
+
+
 def when(stamp: str | None) -> str:
     """An ISO 8601 time to the minute."""
     return (stamp or "")[:16].replace("T", " ")
@@ -46,7 +69,15 @@ def when(stamp: str | None) -> str:
 
 templates.env.policies["json.dumps_kwargs"] = {"sort_keys": False}
 templates.env.globals.update(
-    languages=LANGUAGES, language_names=LANGUAGE_NAMES, headline=headline, say=say, when=when, themes=THEMES
+    languages=LANGUAGES,
+    language_names=LANGUAGE_NAMES,
+    headline=headline,
+    say=say,
+    because=because,
+    lang_name=lang_name,
+    month_name=month_name,
+    when=when,
+    themes=THEMES,
 )
 
 

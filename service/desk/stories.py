@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from anyio import from_thread
 from fastapi import APIRouter, Query, Request
 
 from align.errors import InputError
@@ -55,6 +56,8 @@ def wall(
 def story(request: Request, cluster_id: str, pipeline: Served, caller: Reader, base: str = "") -> Any:
     """All versions of one story: side by side, sentence by sentence, its history, its sources and copies apart."""
     cluster = pipeline.cluster(cluster_id)
+    if "decide" in caller.scopes:
+        from_thread.run_sync(request.app.state.writer.start_soon)
     told = pipeline.story(cluster)
     order = list(told.first_seen)
     pivot = next((item for item in order if item.id == base), order[0])

@@ -59,7 +59,7 @@ function light(event) {
   const mates = sentence.dataset.pivot.split(" ").map((pivot) => `.s[data-pivot~="${pivot}"]`);
   for (const mate of document.querySelectorAll(mates.join())) mate.classList.add("lit");
 }
-for (const side of document.querySelectorAll(".side")) {
+for (const side of document.querySelectorAll(".side, .beside")) {
   side.addEventListener("mouseover", light);
   side.addEventListener("mouseleave", light);
   side.addEventListener("click", light);

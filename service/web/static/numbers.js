@@ -24,19 +24,38 @@ const bars = (labels, datasets, stacked) => ({
   },
 });
 const of = (counts) => bars(Object.keys(counts), [{ data: Object.values(counts), backgroundColor: colour("accent") }], false);
+const moment = new Intl.DateTimeFormat(data.lang, data.unit === "month" ? { month: "short", year: "numeric" } : { day: "numeric", month: "short" });
+const spans = data.spans.map((day) => moment.format(new Date(`${day}T12:00:00`)));
+const upright = (options) => ((options.scales.x.ticks = { maxRotation: 0, autoSkipPadding: 18 }), options);
+const named = (key) => data.names[key] || key;
 const charts = {
-  perDay: () => bars(data.days, Object.entries(data.perDay).map(([lang, counts]) => ({ label: lang, data: counts, backgroundColor: palette[lang] })), true),
-  stories: () => ({
-    type: "line",
-    data: { labels: data.days, datasets: [{ data: data.stories, borderColor: colour("accent"), backgroundColor: colour("wash"), fill: true, tension: 0.3, pointRadius: 2 }] },
-    options: {
-      plugins: { legend: { display: false } },
-      scales: { x: { grid: { display: false } }, y: { beginAtZero: true, ticks: { precision: 0 }, border: { display: false } } },
+  items: () => {
+    const chart = bars(spans, Object.entries(data.items).map(([lang, counts]) => ({ label: named(lang), data: counts, backgroundColor: palette[lang], borderRadius: 0 })), true);
+    upright(chart.options);
+    return chart;
+  },
+  growth: () => ({
+    type: "bar",
+    data: {
+      labels: spans,
+      datasets: [
+        { type: "line", label: named("all"), data: data.growth.all, yAxisID: "all", borderColor: colour("accent"), backgroundColor: colour("wash"), fill: true, cubicInterpolationMode: "monotone", pointRadius: 0, pointHitRadius: 12, order: 2 },
+        { label: named("new"), data: data.growth.new, backgroundColor: colour("it"), borderRadius: 3, maxBarThickness: 18, order: 1 },
+      ],
     },
+    options: upright({
+      interaction: { mode: "index", intersect: false },
+      plugins: { legend: { position: "bottom", labels: { usePointStyle: true, boxHeight: 7 } } },
+      scales: {
+        x: { grid: { display: false } },
+        y: { beginAtZero: true, ticks: { precision: 0 }, border: { display: false }, grid: { display: false }, suggestedMax: 2 * Math.max(...data.growth.new, 1) },
+        all: { position: "right", beginAtZero: true, ticks: { precision: 0 }, border: { display: false } },
+      },
+    }),
   }),
   langs: () => ({
     type: "doughnut",
-    data: { labels: Object.keys(data.langs), datasets: [{ data: Object.values(data.langs), backgroundColor: Object.keys(data.langs).map((lang) => palette[lang]), borderColor: colour("card"), borderWidth: 3 }] },
+    data: { labels: Object.keys(data.langs).map(named), datasets: [{ data: Object.values(data.langs), backgroundColor: Object.keys(data.langs).map((lang) => palette[lang]), borderColor: colour("card"), borderWidth: 3 }] },
     options: { cutout: "62%", plugins: { legend: { position: "right", labels: { usePointStyle: true } } } },
   }),
   storyLangs: () => of(data.storyLangs),

@@ -1,0 +1,97 @@
+"""One SQLite file for many threads and processes: a connection a thread, write-ahead logging, one writer at a time.
+
+Readers go on at the last committed state while another thread or process writes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from align.errors import IndexBusyError, InputError
+
+
+class Database:
+    """The open file; every method may be called from any thread."""
+
+    def __init__(self, path: Path, busy_seconds: float, row_factory: type[sqlite3.Row] | None = None) -> None:
+        """Open nothing yet; a writer waits `busy_seconds` for another, then gives up with IndexBusyError."""
+        self.path = path
+        self._busy_seconds = busy_seconds
+        self._row_factory = row_factory
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._guard = threading.Lock()
+
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection, for rows that have a file of their own."""
+        return self._connection()
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(
+                self.path.absolute(),
+                timeout=self._busy_seconds,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=True,
+            )
+            connection.row_factory = self._row_factory
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            self._local.connection = connection
+            with self._guard:
+                self._connections.append(connection)
+        return connection
+
+    def close(self) -> None:
+        """Close every thread's connection."""
+        with self._guard:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+        self._local = threading.local()
+
+    def migrate(self, migrations: Sequence[str]) -> None:
+        """Run the migrations that are missing, all or none. Raises InputError for a file that a newer samestory wrote."""
+        version = self._version()
+        if version > len(migrations):
+            raise InputError(
+                f"{self.path}: written by a newer samestory (schema {version}, this one knows {len(migrations)}); upgrade samestory"
+            )
+        if version == len(migrations):
+            return
+        with self.writing():
+            for number in range(self._version(), len(migrations)):
+                statement = ""
+                for part in migrations[number].split(";"):
+                    statement += part + ";"
+                    if sqlite3.complete_statement(statement):  # a trigger holds statements that end within it
+                        self._connection().execute(statement)
+                        statement = ""
+                self._connection().execute(f"PRAGMA user_version = {number + 1}")
+
+    def _version(self) -> int:
+        return int(self._connection().execute("PRAGMA user_version").fetchone()[0])
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """All or nothing, one writer at a time over all processes: commits at the end, rolls back on any exception."""
+        connection = self._connection()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            raise IndexBusyError(
+                f"{self.path}: another process has been writing for over {self._busy_seconds:.0f} s; try again when it has finished"
+            ) from error
+        try:
+            yield
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
