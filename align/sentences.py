@@ -18,6 +18,7 @@ import numpy as np
 
 from align.bead_scores import (
     Side,
+    background,
     blocks_of,
     describe_sides,
     evidence,
@@ -52,7 +53,7 @@ class Bead:
 
     `score` is the probability in [0, 1] that exactly these belong together; of a 1-0 or 0-1 bead, that the
     sentence has no counterpart in order. `closeness` is the cosine of both sides' vectors, scaled so that 0 is
-    unrelated text and 1 the same.
+    unrelated text and 1 as close as translations between these languages are with this model.
     """
 
     a: tuple[int, ...]
@@ -84,7 +85,27 @@ def align_sentences(a: Sequence[str], b: Sequence[str], langs: tuple[str, str], 
         return Alignment(langs, tuple(a), tuple(b), tuple(beads), ())
     sides = describe_sides(a, b, langs, encoder)
     beads = _monotone(*sides)
-    return Alignment(langs, tuple(a), tuple(b), tuple(beads), tuple(_moved(*sides, beads)))
+    close = translations_closeness(*langs, encoder)
+    scaled, moved = (
+        tuple(replace(bead, closeness=bead.closeness / close) for bead in found)
+        for found in (beads, _moved(*sides, beads))
+    )
+    return Alignment(langs, tuple(a), tuple(b), scaled, moved)
+
+
+_closeness_of: dict[tuple[str, str, str], float] = {}
+"""By model fingerprint and languages."""
+
+
+def translations_closeness(lang_a: str, lang_b: str, encoder: Encoder) -> float:
+    """How close a sentence and its translation are on the mean, of the background's, on a scale from unrelated text, 0, to the same, 1."""
+    key = (encoder.fingerprint, lang_a, lang_b)
+    if key not in _closeness_of:
+        texts = [background().get(lang, background()["en"]) for lang in (lang_a, lang_b)]
+        a, b = describe_sides(texts[0], texts[1], (lang_a, lang_b), encoder)
+        found = [_closeness(a, b, (at, at + 1, at, at + 1)) for at in range(a.n)]
+        _closeness_of[key] = max(sum(found) / len(found), 0.05)
+    return _closeness_of[key]
 
 
 def _monotone(a: Side, b: Side) -> list[Bead]:

@@ -124,7 +124,7 @@ def main() -> None:
     fitted = [example for example in examples if not example.held_out]
     held_out = [example for example in examples if example.held_out]
     grid = itertools.product(
-        np.arange(0.44, 0.7, 0.02), (0.85, 0.9, 0.95), np.arange(0.2, 0.7, 0.1), np.arange(0.2, 0.5, 0.05)
+        np.arange(0.7, 1.1, 0.02), (0.85, 0.9, 0.95), np.arange(0.2, 0.7, 0.1), np.arange(0.3, 0.8, 0.05)
     )
     best = max(grid, key=lambda thresholds: balanced(fitted, thresholds))
     names = ("TRANSLATED", "COVERED", "RETOLD", "ADAPTED")
