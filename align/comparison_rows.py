@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any
 
 import msgpack
 import numpy as np
@@ -13,7 +16,7 @@ from align.describing import Traits
 from align.index import SLOTS
 from align.neighbourhoods import NEAREST
 from align.records import Kind, Vectors
-from align.relations import OPINIONS, Comparison
+from align.relations import OPINIONS, Comparison, Copy
 from align.store import Store
 
 _AT_ONCE = 900  # SQLite's limit on the variables of one statement is far above
@@ -27,33 +30,62 @@ _SORTED = 200_000
 """From so many new comparisons on, an index of them is built anew, which is faster than a place for each."""
 
 
+@lru_cache(maxsize=1000)
 def lang_code(lang: str) -> int:
     """A language as a number: its first seven letters."""
     return int.from_bytes(lang.encode()[:7])
 
 
+@lru_cache(maxsize=1000)
 def lang_of(code: int) -> str:
     """The language of a number."""
     return code.to_bytes(7).lstrip(b"\0").decode()
 
 
-@dataclass
+@dataclass(frozen=True)
 class FoundPairs:
-    """Comparisons on their way to the store, as columns: of millions no object each is held."""
+    """Comparisons on their way to the store, as columns (n,): of millions no object each is made.
 
-    rows: list[tuple[int, int, int, int, float, int, float, int]] = field(default_factory=list)
-    features: list[bytes] = field(default_factory=list)
-    overlaps: list[bytes | None] = field(default_factory=list)
+    `features` is (n, f), whole numbers of ten thousandths; `overlaps` is, by row, what `pack_copy` gives.
+    """
+
+    a: NDArray[np.int64]
+    b: NDArray[np.int64]
+    lang_a: NDArray[np.int64]
+    lang_b: NDArray[np.int64]
+    logit: NDArray[np.float64]
+    similarity: Vectors
+    by_key: NDArray[np.bool_]
+    features: NDArray[np.int32]
+    overlaps: dict[int, bytes]
 
     def __len__(self) -> int:
-        return len(self.features)
+        return len(self.a)
 
-    def add(self, pair: Comparison, a: int, b: int, similarity: float, by_key: bool) -> None:
-        """A comparison of the items `a` and `b`, in the order of the pair."""
-        langs = lang_code(pair.langs[0]), lang_code(pair.langs[1])
-        self.rows.append((a, b, *langs, pair.logit, pair.copy is not None, similarity, by_key))
-        self.features.append(np.rint(np.array(pair.features) * _SCALE).astype("<i4").tobytes())
-        self.overlaps.append(msgpack.packb((pair.copy.value, pair.overlap, pair.extra)) if pair.copy else None)
+
+def whole_features(table: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Features (n, f), rounded to four decimals, as whole numbers."""
+    return np.rint(table * _SCALE).astype("<i4")
+
+
+def pack_copy(copy: Copy) -> bytes:
+    """What overlap has decided, for the store."""
+    return bytes(msgpack.packb((copy[0].value, *copy[1:])))
+
+
+def joined(parts: Sequence[FoundPairs]) -> FoundPairs:
+    """All of `parts` end to end."""
+    shifts = np.cumsum([0, *map(len, parts)])
+    overlaps = {
+        int(shift) + row: blob
+        for shift, part in zip(shifts, parts, strict=False)
+        for row, blob in part.overlaps.items()
+    }
+    columns: dict[str, Any] = {
+        column.name: np.concatenate([getattr(part, column.name) for part in parts])
+        for column in fields(FoundPairs)[:-1]
+    }
+    return FoundPairs(**columns, overlaps=overlaps)
 
 
 class ComparisonRows:
@@ -68,15 +100,30 @@ class ComparisonRows:
         many = len(found) > _SORTED
         if many:
             connection.execute("DROP INDEX comparison_by_b")
-        connection.executemany(
-            "INSERT OR REPLACE INTO comparison VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (*found.rows[place], found.features[place], found.overlaps[place])
-                for place in sorted(range(len(found)), key=found.rows.__getitem__)
-            ),
-        )
+        order = np.lexsort((found.b, found.a))
+        for start in range(0, len(order), _SORTED):
+            connection.executemany(
+                "INSERT OR REPLACE INTO comparison VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                self._as_rows(found, order[start : start + _SORTED]),
+            )
         if many:
             connection.execute("CREATE INDEX comparison_by_b ON comparison (b, a, lang_a, lang_b, logit, copy)")
+
+    @staticmethod
+    def _as_rows(found: FoundPairs, places: NDArray[np.int64]) -> Iterator[tuple[object, ...]]:
+        overlaps = list(map(found.overlaps.get, places.tolist()))
+        features = found.features[places]
+        width, blob = features.shape[1] * features.itemsize, features.tobytes()
+        columns = (found.a, found.b, found.lang_a, found.lang_b, found.logit)
+        return zip(
+            *(column[places].tolist() for column in columns),
+            (overlap is not None for overlap in overlaps),
+            found.similarity[places].tolist(),
+            found.by_key[places].tolist(),
+            (blob[start : start + width] for start in range(0, len(blob), width)),
+            overlaps,
+            strict=True,
+        )
 
     def drop(self, pairs: Iterable[tuple[int, int]]) -> None:
         """Forget comparisons, and the relations that they became."""
@@ -99,19 +146,21 @@ class ComparisonRows:
                 )
 
     def opinions(self, numbers: Sequence[int] | None = None) -> Opinions:
-        """The opinions of every comparison, or of those of some items: each once, in the order of its numbers."""
+        """The opinions of every comparison, or of those of some items: each once."""
         columns = "a, b, lang_a, lang_b, logit, copy"
         if numbers is None:
             return np.fromiter(self.store.execute(f"SELECT {columns} FROM comparison ORDER BY a, b"), _OPINIONS)
-        wanted = [
-            row
+        sides = [
+            np.fromiter(
+                itertools.chain.from_iterable(
+                    self.store.execute(f"SELECT {columns} FROM comparison WHERE {side} IN ({marks})", part)
+                    for marks, part in _parts(numbers)
+                ),
+                _OPINIONS,
+            )
             for side in ("a", "b")
-            for marks, part in _parts(numbers)
-            for row in self.store.execute(f"SELECT {columns} FROM comparison WHERE {side} IN ({marks})", part)
         ]
-        found = np.array(wanted, dtype=_OPINIONS)
-        _, first = np.unique(np.stack([found["a"], found["b"]], axis=1), axis=0, return_index=True)
-        return found[first]
+        return np.concatenate([sides[0], sides[1][~np.isin(sides[1]["a"], np.asarray(numbers, dtype=np.int64))]])
 
     def comparisons(self, pairs: Iterable[tuple[int, int]], ids: Mapping[int, str]) -> Iterator[Comparison]:
         """The comparisons of pairs of numbers that there are, under the `ids` of their items."""
@@ -120,8 +169,9 @@ class ComparisonRows:
                 "SELECT lang_a, lang_b, logit, features, overlap FROM comparison WHERE a = ? AND b = ?", (a, b)
             )
             copy, overlap, extra = msgpack.unpackb(row[4]) if row[4] else (None, 0.0, ())
+            values = (np.frombuffer(row[3], "<i4") / _SCALE).tolist()
             yield Comparison(
-                ids[a], ids[b], (lang_of(row[0]), lang_of(row[1])), tuple((np.frombuffer(row[3], "<i4") / _SCALE).tolist()), row[2],
+                ids[a], ids[b], (lang_of(row[0]), lang_of(row[1])), tuple(values), row[2],
                 Kind(copy) if copy else None, overlap, tuple((name, value) for name, value in extra),
             )  # fmt: skip
 
@@ -154,24 +204,25 @@ class ComparisonRows:
             "INSERT OR REPLACE INTO traits VALUES (?, ?)", ((number, traits.pack()) for number, traits in found)
         )
 
-    def neighbourhoods(self, after: int) -> list[tuple[int, Vectors, NDArray[np.uint64]]]:
-        """(item number, similarities (slots, NEAREST), keys) of the items whose neighbourhood changed in a run after `after`."""
-        return [
-            (
-                int(number),
-                np.frombuffer(similarities, "<f4").reshape(len(SLOTS), NEAREST),
-                np.frombuffer(keys, np.uint64),
-            )
-            for number, similarities, keys in self.store.connection().execute(
-                "SELECT item_number, similarities, keys FROM neighbourhood WHERE run > ? ORDER BY item_number", (after,)
-            )
-        ]
+    def similarities(self, after: int) -> tuple[NDArray[np.int64], Vectors]:
+        """Item numbers (n,) and similarities (n, slots, NEAREST) of the neighbourhoods that have changed in a run after `after`."""
+        rows = self.store.rows("SELECT item_number, similarities FROM neighbourhood WHERE run > ?", (after,))
+        numbers = np.array([row[0] for row in rows], dtype=np.int64)
+        similarities = np.frombuffer(b"".join(row[1] for row in rows), "<f4")
+        return numbers, similarities.reshape(len(rows), len(SLOTS), NEAREST)
+
+    def keys(self, after: int) -> dict[int, NDArray[np.uint64]]:
+        """The keys of the items that got theirs in a run after `after`."""
+        rows = self.store.execute(
+            "SELECT item_number, keys FROM neighbourhood WHERE keyed > ? ORDER BY item_number", (after,)
+        )
+        return {int(number): np.frombuffer(keys, np.uint64) for number, keys in rows}
 
     def put_neighbourhoods(self, run: int, found: Iterable[tuple[int, Vectors, NDArray[np.uint64]]]) -> None:
         self.store.connection().executemany(
-            "INSERT OR REPLACE INTO neighbourhood VALUES (?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO neighbourhood (item_number, run, similarities, keys, keyed) VALUES (?, ?, ?, ?, ?)",
             (
-                (number, run, similarities.astype("<f4").tobytes(), keys.tobytes())
+                (number, run, similarities.astype("<f4").tobytes(), keys.tobytes(), run)
                 for number, similarities, keys in found
             ),
         )

@@ -114,6 +114,10 @@ class Described:
     traits: Traits
 
     @cached_property
+    def digest(self) -> int:
+        return self.traits.digest
+
+    @cached_property
     def numbers(self) -> frozenset[float]:
         return frozenset(self.traits.numbers)
 

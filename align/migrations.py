@@ -175,4 +175,10 @@ MIGRATIONS: tuple[str, ...] = (
     DELETE FROM neighbourhood;
     UPDATE item SET related = 0;
     """,
+    # 7: when an item got its keys, which is all that a reader follows
+    """
+    ALTER TABLE neighbourhood ADD COLUMN keyed INTEGER NOT NULL DEFAULT 0;
+    UPDATE neighbourhood SET keyed = run;
+    CREATE INDEX neighbourhood_by_keyed ON neighbourhood (keyed);
+    """,
 )

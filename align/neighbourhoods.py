@@ -8,7 +8,7 @@ newcomer that is nearer pushes the last one out, and a pair that is in neither l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ COMMON_KEY = 400
 """A key that more items share is boilerplate, and proposes nothing."""
 
 
+Keys = NDArray[np.uint64]
 Numbers = NDArray[np.int64]
 Pairs = NDArray[np.int64]
 """(n, 2) item numbers, the smaller first."""
@@ -91,77 +92,96 @@ class Neighbourhoods:
         self.put(np.array([number]), row)
 
 
+class _Keyed:
+    """Keys (n,), sorted, and the number of the item that holds each."""
+
+    def __init__(self, keys: Keys, numbers: Numbers) -> None:
+        order = np.argsort(keys, kind="stable")
+        self.keys, self.numbers = keys[order], numbers[order]
+
+    def holders(self, keys: Keys) -> tuple[Numbers, Numbers]:
+        """How many items hold each of `keys` (m,), and these items, end to end."""
+        first, last = np.searchsorted(self.keys, keys, "left"), np.searchsorted(self.keys, keys, "right")
+        return last - first, self.numbers[_ranges(first, last)]
+
+
 class SharedKeys:
-    """Which item numbers share keys: sorted arrays, and what came since."""
+    """Which item numbers share keys: sorted arrays, a large one and a small one of what came since."""
 
     def __init__(self) -> None:
-        self._keys: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
-        self._numbers: Numbers = np.empty(0, dtype=np.int64)
-        self._tail: list[tuple[NDArray[np.uint64], Numbers]] = []
+        empty = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
+        self._base, self._tail = _Keyed(*empty), _Keyed(*empty)
         self._bodies: dict[int, int] = {}
 
-    def add(self, numbers: Sequence[int], keys: Sequence[NDArray[np.uint64]]) -> None:
+    def add(self, found: Mapping[int, Keys]) -> None:
         """Note the keys of items that are not noted. An item whose text has changed is removed first."""
-        if keys:
-            held = np.repeat(np.asarray(numbers, dtype=np.int64), [len(own) for own in keys])
-            self._tail.append((np.concatenate(keys), held))
-            self._bodies.update(zip(numbers, (int(own[0]) for own in keys), strict=True))
-
-    def remove(self, number: int) -> set[int]:
-        """Forget an item; returns those that shared a key with it."""
-        self._merge()
-        mine = self._numbers == number
-        first, last = self._bounds(self._keys[mine])
-        left = set(self._numbers[_ranges(first, last)].tolist()) - {number}
-        self._keys, self._numbers = self._keys[~mine], self._numbers[~mine]
-        self._bodies.pop(number, None)
-        return left
-
-    def _merge(self) -> None:
-        if self._tail:
-            keys = np.concatenate([self._keys, *(keys for keys, _ in self._tail)])
-            order = np.argsort(keys, kind="stable")  # radix or merge: what is sorted already costs little
-            self._keys, self._numbers = (
-                keys[order],
-                np.concatenate([self._numbers, *(held for _, held in self._tail)])[order],
+        if not found:
+            return
+        numbers = np.repeat(np.array(list(found), dtype=np.int64), [len(own) for own in found.values()])
+        keys = np.concatenate([self._tail.keys, *found.values()])
+        self._tail = _Keyed(keys, np.concatenate([self._tail.numbers, numbers]))
+        self._bodies.update((number, int(own[0])) for number, own in found.items())
+        if len(self._tail.keys) > max(50_000, len(self._base.keys) // 4):
+            keys, numbers = (
+                np.concatenate([getattr(part, name) for part in (self._base, self._tail)])
+                for name in ("keys", "numbers")
             )
-            self._tail = []
+            self._base, self._tail = _Keyed(keys, numbers), _Keyed(keys[:0], numbers[:0])
 
-    def _bounds(self, keys: NDArray[np.uint64]) -> tuple[Numbers, Numbers]:
-        return np.searchsorted(self._keys, keys, "left"), np.searchsorted(self._keys, keys, "right")
+    def remove(self, numbers: Sequence[int]) -> set[int]:
+        """Forget items; returns the others that shared a key with them."""
+        left: set[int] = set()
+        if numbers:
+            mine = [np.isin(part.numbers, numbers) for part in (self._base, self._tail)]
+            keys = np.concatenate([part.keys[own] for part, own in zip((self._base, self._tail), mine, strict=True)])
+            for part in (self._base, self._tail):
+                left.update(part.holders(keys)[1].tolist())
+            self._base, self._tail = (
+                _Keyed(part.keys[~own], part.numbers[~own])
+                for part, own in zip((self._base, self._tail), mine, strict=True)
+            )
+            for number in numbers:
+                self._bodies.pop(number, None)
+        return left - set(numbers)
 
-    def sharing(self, numbers: Sequence[int], keys: Sequence[NDArray[np.uint64]]) -> Pairs:
-        """The pairs of items (n,), with their `keys`, and others that share one of them, but for keys that over `COMMON_KEY` items share.
+    def sharing(self, found: Mapping[int, Keys]) -> Pairs:
+        """The pairs of items, given with their keys, and others that share one of them, but for keys that over `COMMON_KEY` items share.
 
         The first key is the body's: of those who share it the least number alone is paired with the
         others, so that n copies make n - 1 pairs. An item need not be noted; a pair may come twice.
         """
-        self._merge()
-        if not keys:
-            return np.empty((0, 2), dtype=np.int64)
-        rest = [own[1:] for own in keys]
-        asking = np.repeat(np.asarray(numbers, dtype=np.int64), [len(own) for own in rest])
-        bodies = np.array([own[0] for own in keys], dtype=np.uint64)
-        body_of_asking = np.repeat(bodies, [len(own) for own in rest])
-        first, last = self._bounds(np.concatenate(rest))
-        common = last - first > COMMON_KEY
-        first, last = first[~common], last[~common]
-        others = self._numbers[_ranges(first, last)]
-        asking = np.repeat(asking[~common], last - first)
-        unlike = np.repeat(body_of_asking[~common], last - first) != np.array(
-            [self._bodies[other] for other in others.tolist()], dtype=np.uint64
-        )
-        found = [pairs_of(asking[unlike], others[unlike])]
-        first, last = self._bounds(bodies)
-        for number, start, end in zip(numbers, first.tolist(), last.tolist(), strict=True):
-            if end - start > (self._bodies.get(number) is not None):
-                copies = self._numbers[start:end]
-                least = min(number, int(copies.min()))
-                found.append(
-                    pairs_of(np.full(len(copies), number), copies if number == least else np.full(len(copies), least))
-                )
-        pairs = np.concatenate(found)
-        return np.asarray(pairs[pairs[:, 0] != pairs[:, 1]])
+        pairs = [np.empty((0, 2), dtype=np.int64)]
+        if not found:
+            return pairs[0]
+        asking = np.repeat(np.array(list(found), dtype=np.int64), [len(own) - 1 for own in found.values()])
+        keys = np.concatenate([own[1:] for own in found.values()])
+        bodies = np.array([own[0] for own in found.values()], dtype=np.uint64)
+        body_of = dict(zip(found, bodies.tolist(), strict=True))
+        for counts, others in self._held(keys):
+            ones = np.repeat(asking, counts)
+            unlike = [
+                body_of[one] != self._bodies[other] for one, other in zip(ones.tolist(), others.tolist(), strict=True)
+            ]
+            pairs.append(pairs_of(ones[unlike], others[unlike]))
+        copies: dict[int, set[int]] = {number: {number} for number in found}
+        for counts, others in self._held(bodies, common=True):
+            ones = np.repeat(np.array(list(found), dtype=np.int64), counts)
+            for one, other in zip(ones.tolist(), others.tolist(), strict=True):
+                copies[one].add(other)
+        for number, alike in copies.items():
+            least = min(alike)
+            chosen = np.array(sorted(alike) if number == least else [least], dtype=np.int64)
+            pairs.append(pairs_of(np.full(len(chosen), number), chosen))
+        together = np.concatenate(pairs)
+        return np.asarray(together[together[:, 0] != together[:, 1]])
+
+    def _held(self, keys: Keys, common: bool = False) -> list[tuple[Numbers, Numbers]]:
+        """For each of the two arrays how many items hold each key, none of a `COMMON_KEY` unless `common`; and these items."""
+        found = [part.holders(keys) for part in (self._base, self._tail)]
+        rare = np.sum([counts for counts, _ in found], axis=0) <= COMMON_KEY
+        if common or rare.all():
+            return found
+        return [(np.where(rare, counts, 0), others[np.repeat(rare, counts)]) for counts, others in found]
 
 
 def _ranges(first: Numbers, last: Numbers) -> Numbers:

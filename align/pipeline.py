@@ -140,6 +140,13 @@ class Pipeline(Archive):
         Committed batch by batch: a killed process loses at most the batch it was in, and the next
         ingest works out the relations that are missing.
         """
+        with self._lock:
+            report = self.take_in(documents, progress)
+            self.catch_up(progress)
+        return report
+
+    def take_in(self, documents: Iterable[Document | Rejection], progress: Progress | None = None) -> IngestReport:
+        """Store documents with their vectors, batch by batch; their relations and clusters wait for ``catch_up``."""
         report = IngestReport()
         with self._lock:
             intake: Intake | None = None
@@ -151,7 +158,6 @@ class Pipeline(Archive):
                     self.store.finish_generation()
                 if progress:
                     progress(f"{report.documents} documents, {report.items} items read")
-            self.catch_up(progress)
         return report
 
     def catch_up(self, progress: Progress | None = None) -> None:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from align.boilerplate import holders_of_shared, shared_sentences, without_boilerplate
-from align.comparison_rows import ComparisonRows, FoundPairs, Opinions, lang_code, lang_of
+from align.comparison_rows import (
+    ComparisonRows,
+    FoundPairs,
+    Opinions,
+    joined,
+    lang_code,
+    lang_of,
+    pack_copy,
+    whole_features,
+)
 from align.describing import Described, TokenReader, traits_of
 from align.index import SLOTS, NeighbourIndex, slot_of
 from align.neighbourhoods import FLOOR, NEAREST, Neighbourhoods, Numbers, Pairs, SharedKeys, pairs_of
-from align.records import Relation, Vectors
-from align.relations import compare, identical, margins, opinions_of, relation_of
+from align.records import Kind, Relation, Vectors
+from align.relations import compare, identical, margins, opinions_of, relation_of, shown_margin, weigh
 from align.store import Store
-from align.verifier import FLOOR_LOGIT, load_verifier
+from align.verifier import FEATURES, FLOOR_LOGIT, load_verifier
 
 CHUNK = 256
 KEPT = 20_000
@@ -51,7 +59,7 @@ class Relating:
         self.keys = SharedKeys()
         self._run = 0
         self._noted: dict[int, int] = {}
-        self._described: OrderedDict[int, Described] = OrderedDict()
+        self._described: dict[int, Described] = {}
         self._whole: dict[int, Vectors] = {}
 
     def run(
@@ -72,30 +80,26 @@ class Relating:
                 self.store.touch(changed)
         return changed
 
-    def catch_up(self) -> None:
-        """Read what another process, or another of these, has worked out since."""
+    def catch_up(self, near: bool = True) -> None:
+        """Read what another process, or another of these, has worked out since; without `near`, no more than a draft needs."""
         runs = int(self.store.setting("relating_runs") or 0)
         model = self.store.setting("model_fingerprint")
         if model != self._model:
             self._forget()
             self._model = model
         if runs != self._run:
-            found = self.rows.neighbourhoods(self._run)
-            self._put_near([number for number, _, _ in found], [similarities for _, similarities, _ in found])
-            fresh = {number: keys for number, _, keys in found if self._noted.get(number) != hash(keys.tobytes())}
+            if near:
+                self.near.put(*self.rows.similarities(self._run))
+            found = self.rows.keys(self._run)
+            fresh = {number: keys for number, keys in found.items() if self._noted.get(number) != hash(keys.tobytes())}
+            self.keys.remove([number for number in fresh if number in self._noted])
             for number in fresh:
-                if number in self._noted:
-                    self.keys.remove(number)
                 self._described.pop(number, None)
             self._note_keys(fresh)
             self._run = runs
 
-    def _put_near(self, numbers: Sequence[int], rows: Sequence[Vectors]) -> None:
-        if rows:
-            self.near.put(np.array(numbers, dtype=np.int64), np.stack(rows))
-
     def _note_keys(self, found: dict[int, NDArray[np.uint64]]) -> None:
-        self.keys.add(list(found), list(found.values()))
+        self.keys.add(found)
         self._noted.update((number, hash(keys.tobytes())) for number, keys in found.items())
 
     def _let_go(self, index: NeighbourIndex) -> set[str]:
@@ -104,7 +108,6 @@ class Relating:
         left = self.rows.left()
         for number, lang, view in left:
             self.near.remove(np.array([number]))
-            again |= self.keys.remove(number)
             self._noted.pop(number, None)
             self._described.pop(number, None)
             for shelf in index.shelves:
@@ -112,6 +115,7 @@ class Relating:
                 least = self._reach(numbers, slot_of(lang), self.near.contains(numbers))
                 again |= set(shelf.reaching(view[None, : index.dimension], least)[1].tolist())
         if left:
+            again |= self.keys.remove([number for number, _, _ in left])
             self.rows.forget_left()
         known = np.array(sorted(again), dtype=np.int64)
         ids = self.store.ids_of(known[self.near.contains(known)].tolist())
@@ -153,11 +157,11 @@ class Relating:
             if progress:
                 progress(f"neighbours of {min(start + CHUNK, len(numbers))} of {len(numbers)} items")
         alive = np.concatenate([shelf.all_numbers() for shelf in index.shelves])
-        sharing = self.keys.sharing(list(keys), list(keys.values()))
+        sharing = self.keys.sharing(keys)
         sharing = sharing[np.isin(sharing, alive).all(axis=1)]
         near_pairs = np.concatenate([*found, sharing])
-        affected = set(numbers.tolist())
-        affected |= self._compare(near_pairs, sharing, numbers, views, tokens, dimension, progress)
+        compared = self._compare(near_pairs, sharing, numbers, views, tokens, dimension, progress)
+        affected = set(numbers.tolist()) | (set() if compared is None else {*compared.a.tolist(), *compared.b.tolist()})
         gone = self._let_out(sorted(pushed))
         self.rows.put_neighbourhoods(
             self._run,
@@ -169,7 +173,7 @@ class Relating:
         )
         ids = self.store.ids_of(numbers.tolist()).values()
         self.store.mark_related(ids)
-        return {*ids, *gone[1], *self._settle(affected | gone[0])}
+        return {*ids, *gone[1], *self._settle(affected | gone[0], compared)}
 
     def _know_traits(
         self, numbers: Numbers, tokens: TokenReader, dimension: int, progress: Progress | None
@@ -262,47 +266,87 @@ class Relating:
         tokens: TokenReader,
         dimension: int,
         progress: Progress | None,
-    ) -> set[int]:
-        """Compare `pairs`, of which a shared key proposed `sharing`; returns the items of those that are kept."""
-        place_of = np.zeros(max(int(pairs.max(initial=0)), int(numbers.max(initial=0))) + 1, dtype=np.int64)
+    ) -> FoundPairs | None:
+        """Compare `pairs`, of which a shared key proposed `sharing`; returns those that are kept."""
+        size = int(max(pairs.max(initial=0), numbers.max(initial=0))) + 1
+        place_of = np.zeros(size, dtype=np.int64)
         place_of[numbers[_in_patches(views)]] = np.arange(1, len(numbers) + 1)
-        # A pair is worked on with the one of its items that comes first: those that are not waiting, then patch by patch.
-        turned = place_of[pairs[:, 0]] < place_of[pairs[:, 1]]
-        lefts = np.where(turned, pairs[:, 1], pairs[:, 0])
-        rights = np.where(turned, pairs[:, 0], pairs[:, 1])
-        size = len(place_of)
-        keys = np.unique(place_of[lefts] * size * size + lefts * size + rights)
-        shared = set(map(tuple, sharing.tolist()))
-        lefts, rights = keys // size % size, keys % size
+        lows, highs = np.divmod(np.unique(_pair_keys(pairs[:, 0], pairs[:, 1], size)), size)
+        # A pair is worked on with a waiting item, the one in the later patch: the other is likely in memory.
+        later = place_of[lows] > place_of[highs]
+        lefts, rights = np.where(later, lows, highs), np.where(later, highs, lows)
+        order = np.lexsort((rights, place_of[lefts]))
+        lefts, rights = lefts[order], rights[order]
+        by_key = np.isin(_pair_keys(lefts, rights, size), _pair_keys(sharing[:, 0], sharing[:, 1], size))
         starts = np.flatnonzero(np.diff(lefts, prepend=-1))
-        verifier, reader = load_verifier(), _UnitRows(tokens)
-        found = FoundPairs()
-        affected: set[int] = set()
+        reader = _UnitRows(tokens)
+        found: list[FoundPairs] = []
         for done, (start, end) in enumerate(itertools.pairwise([*starts.tolist(), len(lefts)]), 1):
-            number, others = int(lefts[start]), rights[start:end].tolist()
-            left, *entries = self._describe([number, *others], dimension)
-            by_id = dict(zip((entry.id for entry in entries), zip(others, entries, strict=True), strict=True))
-            by_key = (
-                {other for other in others if (min(number, other), max(number, other)) in shared} if shared else set()
-            )
-            digest = left.traits.digest
-            same = [
-                identical(left, entry)
-                for other, entry in zip(others, entries, strict=True)
-                if entry.traits.digest == digest and other in by_key
-            ]
-            distinct = [entry for entry in entries if entry.traits.digest != digest]
-            view = self._view(number, left)
-            for pair in [*same, *compare(left, distinct, reader, verifier, FLOOR_LOGIT)]:
-                other, right = by_id[pair.b if pair.a == left.id else pair.a]
-                similarity = float(view @ self._view(other, right)) if pair.features else 1.0
-                a, b = (number, other) if pair.a == left.id else (other, number)
-                found.add(pair, a, b, similarity, other in by_key)
-                affected.update((number, other))
+            found += self._compare_one(int(lefts[start]), rights[start:end], by_key[start:end], reader, dimension)
             if progress and done % 1000 == 0:
                 progress(f"{done} of {len(starts)} items compared")
-        self.rows.put(found)
-        return affected
+        together = joined(found) if found else None
+        if together is not None:
+            self.rows.put(together)
+        return together
+
+    def _compare_one(
+        self, number: int, others: Numbers, by_key: NDArray[np.bool_], tokens: TokenReader, dimension: int
+    ) -> list[FoundPairs]:
+        """The comparisons of an item with `others` (n,) that are kept."""
+        left, *entries = self._describe([number, *others.tolist()], dimension)
+        alike = np.array([entry.digest == left.digest for entry in entries])
+        found: list[tuple[Numbers, NDArray[np.float64], NDArray[np.int32], dict[int, bytes]]] = []
+        # Of 300 copies no pair needs more evidence than that.
+        if len(same := np.flatnonzero(alike & by_key)):
+            features = np.zeros((len(same), len(FEATURES)), dtype=np.int32)
+            exact = pack_copy((Kind.EXACT, 1.0, ()))
+            found.append((same, np.full(len(same), -FLOOR_LOGIT), features, dict.fromkeys(range(len(same)), exact)))
+        if len(distinct := np.flatnonzero(~alike)):
+            table, logits, copies = weigh(
+                left, [entries[place] for place in distinct.tolist()], tokens, load_verifier()
+            )
+            keep = logits > FLOOR_LOGIT
+            keep[list(copies)] = True
+            kept = np.flatnonzero(keep)
+            overlaps = {row: pack_copy(copies[place]) for row, place in enumerate(kept.tolist()) if place in copies}
+            found.append((distinct[kept], logits[kept], whole_features(table[kept]), overlaps))
+        return [
+            self._found(
+                number,
+                left,
+                others[places],
+                [entries[place] for place in places.tolist()],
+                by_key[places],
+                logits,
+                features,
+                overlaps,
+            )
+            for places, logits, features, overlaps in found
+            if len(places)
+        ]
+
+    def _found(
+        self,
+        number: int,
+        left: Described,
+        others: Numbers,
+        entries: Sequence[Described],
+        by_key: NDArray[np.bool_],
+        logits: NDArray[np.float64],
+        features: NDArray[np.int32],
+        overlaps: dict[int, bytes],
+    ) -> FoundPairs:
+        first = np.array([left.id < entry.id for entry in entries])
+        lang = np.array([lang_code(entry.lang) for entry in entries])
+        own = lang_code(left.lang)
+        similarity = np.stack(
+            [self._view(other, entry) for other, entry in zip(others.tolist(), entries, strict=True)]
+        ) @ self._view(number, left)
+        return FoundPairs(
+            np.where(first, number, others), np.where(first, others, number), np.where(first, own, lang), np.where(first, lang, own),
+            logits, similarity, by_key, features, overlaps,
+        )  # fmt: skip
 
     def _view(self, number: int, described: Described) -> Vectors:
         """The story view (d,) by which neighbours are found: of the whole text, whatever counts in it."""
@@ -325,46 +369,49 @@ class Relating:
             for number in missing:
                 self._described[number] = Described(*heads[number], vectors[number], traits[number])
         found = [self._described[number] for number in numbers]
-        for number in numbers:
-            self._described.move_to_end(number)
-        while len(self._described) > KEPT:
-            self._whole.pop(self._described.popitem(last=False)[0], None)
+        if len(self._described) > KEPT:
+            for number in list(itertools.islice(self._described, KEPT // 4)):  # those that have been held longest
+                del self._described[number]
+                self._whole.pop(number, None)
         return found
 
-    def _settle(self, affected: set[int]) -> set[str]:
-        """Decide the relations of the affected items' pairs anew; returns the items of those that have changed."""
+    def _settle(self, affected: set[int], compared: FoundPairs | None) -> set[str]:
+        """Decide the relations of the affected items' pairs anew; returns the items of those that have changed.
+
+        `compared` are the pairs whose evidence is new. Of the others only those are written whose margin has changed.
+        """
         many = len(affected) > BULK_SHARE * self.store.count_items()
         pairs = self.rows.opinions(None if many else sorted(affected))
-        context = pairs if many else self.rows.opinions(_items_of(pairs).tolist())
-        ids = self.store.ids_of(None if many else _items_of(pairs).tolist())
-        before = self.store.relations_as_stored(
-            None if many else [ids[number] for number in sorted(affected) if number in ids]
-        )
-        changed: list[Relation] = []
-        for found in self._settled(pairs, context, ids):
-            stored = before.pop((found.a, found.b), None)
-            if stored != (found.kind.value, found.score, json.dumps(found.evidence, ensure_ascii=False)):
-                changed.append(found)
-        self.store.put_relations(changed)
+        items = _items_of(pairs)
+        context = pairs if many else self.rows.opinions(items.tolist())
+        ids = self.store.ids_of(None if many else items.tolist())
+        settled = load_verifier().settled(table := margins(pairs, context))
+        before = self.store.settled_relations(None if many else [ids[number] for number in affected & ids.keys()])
+        keep = np.flatnonzero((settled.round(4) >= RELATED) | (pairs["copy"] > 0))
+        fresh = _are_among(pairs[keep], compared)
+        changed: list[tuple[tuple[int, int], list[float], float]] = []
+        for a, b, margin, probability, is_fresh in zip(
+            pairs["a"][keep].tolist(), pairs["b"][keep].tolist(), table[keep].tolist(), settled[keep].tolist(), fresh, strict=True
+        ):  # fmt: skip
+            stored = before.pop((ids[a], ids[b]), None)
+            if is_fresh or stored is None or stored not in (shown_margin(margin, probability), (None, None)):
+                changed.append(((a, b), margin, probability))
+        found = [
+            relation_of(pair, margin, probability)
+            for pair, (_, margin, probability) in zip(
+                self.rows.comparisons([pair for pair, _, _ in changed], ids), changed, strict=True
+            )
+        ]
+        self.store.put_relations(found)
         self.store.drop_pairs(before)
-        return {item_id for found in changed for item_id in (found.a, found.b)} | {
+        return {item_id for one in found for item_id in (one.a, one.b)} | {
             item_id for pair in before for item_id in pair
         }
 
-    def _settled(self, pairs: Opinions, context: Opinions, ids: dict[int, str]) -> Iterable[Relation]:
-        table = margins(pairs, context)
-        probabilities = load_verifier().settled(table)
-        keep = np.flatnonzero((probabilities.round(4) >= RELATED) | (pairs["copy"] > 0))
-        numbers = zip(pairs["a"][keep].tolist(), pairs["b"][keep].tolist(), strict=True)
-        for pair, row, probability in zip(
-            self.rows.comparisons(numbers, ids), table[keep].tolist(), probabilities[keep].tolist(), strict=True
-        ):
-            yield relation_of(pair, row, probability)
-
     def opinions(self, draft: Described, index: NeighbourIndex, tokens: TokenReader, dimension: int) -> list[Relation]:
         """The relations that a draft, which is not stored, would have."""
-        self.catch_up()
-        near = set(self.keys.sharing([-1], [draft.traits.keys]).ravel().tolist()) - {-1}
+        self.catch_up(near=False)
+        near = set(self.keys.sharing({-1: draft.traits.keys}).ravel().tolist()) - {-1}
         for slot in range(len(SLOTS)):
             found, cosines = index.nearest(draft.vectors.views[:1], slot, 2 * NEAREST)
             near |= set(found[0][(found[0] >= 0) & (cosines[0] >= FLOOR)].tolist())
@@ -372,14 +419,12 @@ class Relating:
         alive = sorted(self.store.heads(sorted(near)))
         others = self._describe(alive, dimension)
         verifier = load_verifier()
-        digest = draft.traits.digest
-        pairs = [identical(draft, other) for other in others if other.traits.digest == digest]
-        pairs += compare(
-            draft, [other for other in others if other.traits.digest != digest], tokens, verifier, FLOOR_LOGIT
-        )
-        numbers = dict(zip((other.id for other in others), alive, strict=True)) | {draft.id: -1}
+        digest = draft.digest
+        pairs = [identical(draft, other) for other in others if other.digest == digest]
+        pairs += compare(draft, [other for other in others if other.digest != digest], tokens, verifier, FLOOR_LOGIT)
+        numbers = {draft.id: -1} | dict(zip((other.id for other in others), alive, strict=True))
         own = opinions_of(pairs, numbers, {other.lang: lang_code(other.lang) for other in (draft, *others)})
-        stored = self.rows.opinions(alive)
+        stored = self.rows.opinions([numbers[pair.b if pair.a == draft.id else pair.a] for pair in pairs])
         table = margins(own, np.concatenate([own, stored[list(own.dtype.names or ())]]))
         found_relations = [
             relation_of(pair, row, probability)
@@ -420,6 +465,19 @@ class _UnitRows:
             self._places[missing] = np.arange(self._used, needed)
             self._used = needed
         return self._rows.take(self._places[ids], axis=0)
+
+
+def _pair_keys(ones: Numbers, others: Numbers, size: int) -> Numbers:
+    return np.minimum(ones, others) * size + np.maximum(ones, others)
+
+
+def _are_among(pairs: Opinions, compared: FoundPairs | None) -> list[bool]:
+    """Which of `pairs` are `compared` ones."""
+    if compared is None:
+        return [False] * len(pairs)
+    size = int(max(pairs["a"].max(initial=0), pairs["b"].max(initial=0), compared.a.max(), compared.b.max())) + 1
+    among: list[bool] = np.isin(pairs["a"] * size + pairs["b"], compared.a * size + compared.b).tolist()
+    return among
 
 
 def _items_of(pairs: Opinions) -> Numbers:

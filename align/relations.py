@@ -75,7 +75,8 @@ def features(left: Described, others: Sequence[Described], tokens: TokenReader) 
     shorter = np.array(
         [(left.traits.length, other.id) <= (other.traits.length, left.id) for other in others], dtype=bool
     )
-    shared_numbers = np.array([number_weight(left.numbers & other.numbers) for other in others])
+    shared = [left.numbers & other.numbers for other in others]
+    shared_numbers = np.array([number_weight(found) if found else 0.0 for found in shared])
     fewer_numbers = np.minimum(left.weight_of_numbers, [other.weight_of_numbers for other in others])
     shared_names = np.array([len(left.names & other.names) for other in others])
     fewer_names = np.minimum(len(left.names), [len(other.names) for other in others])
@@ -116,26 +117,33 @@ def _words_covered(left: Described, others: Sequence[Described], tokens: TokenRe
     return forward @ left.word_weights, np.einsum("ij,ij->i", best, weights)
 
 
+Copy = tuple[Kind, float, tuple[tuple[str, str | float], ...]]
+"""Near or excerpt, the overlap in [0, 1], and evidence."""
+
+
+def weigh(
+    left: Described, others: Sequence[Described], tokens: TokenReader, verifier: Verifier
+) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[int, Copy]]:
+    """What `left` shows with each of `others`: `features` (n, f), first opinions (n,), and by row those that are copies."""
+    table = features(left, others, tokens)
+    logits = verifier.first(table, [(left.lang, other.lang) for other in others]).round(4)
+    alike = np.flatnonzero(table[:, FEATURES.index("best")] >= OVERLAP_SIMILARITY).tolist()
+    copies = ((row, _copy(left, others[row])) for row in alike if others[row].lang == left.lang)
+    return table, logits, {row: copy for row, copy in copies if copy is not None}
+
+
 def compare(
-    left: Described,
-    others: Sequence[Described],
-    tokens: TokenReader,
-    verifier: Verifier,
-    least: float = -math.inf,
+    left: Described, others: Sequence[Described], tokens: TokenReader, verifier: Verifier, least: float = -math.inf
 ) -> list[Comparison]:
     """`left` with each of `others`, none of which is `left` itself; only copies and pairs whose logit is above `least`."""
     if not others:
         return []
-    table = features(left, others, tokens)
-    logits = verifier.first(table, [(left.lang, other.lang) for other in others]).tolist()
-    alike = (table[:, FEATURES.index("best")] >= OVERLAP_SIMILARITY).tolist()
+    table, logits, copies = weigh(left, others, tokens, verifier)
     found = []
-    for row, other in enumerate(others):
-        copy = _copy(left, other) if alike[row] else None
-        logit = round(logits[row], 4)
-        if copy is not None or logit > least:
+    for row, (other, values, logit) in enumerate(zip(others, table.tolist(), logits.tolist(), strict=True)):
+        if row in copies or logit > least:
             a, b = (left, other) if left.id < other.id else (other, left)
-            found.append(Comparison(a.id, b.id, (a.lang, b.lang), tuple(table[row].tolist()), logit, *(copy or ())))
+            found.append(Comparison(a.id, b.id, (a.lang, b.lang), tuple(values), logit, *copies.get(row, ())))
     return found
 
 
@@ -145,10 +153,8 @@ def identical(left: Described, right: Described) -> Comparison:
     return Comparison(a.id, b.id, (a.lang, b.lang), (), -FLOOR_LOGIT, Kind.EXACT, 1.0)
 
 
-def _copy(left: Described, right: Described) -> tuple[Kind, float, tuple[tuple[str, str | float], ...]] | None:
-    """Near or excerpt by overlap, in one language; else None."""
-    if left.lang != right.lang:
-        return None
+def _copy(left: Described, right: Described) -> Copy | None:
+    """Near or excerpt by overlap, of texts in one language; else None."""
     fewer, more = sorted((left, right), key=lambda entry: (len(entry.traits.shingles), entry.id))
     n_fewer, n_more = len(fewer.traits.shingles), len(more.traits.shingles)
     common = len(np.intersect1d(fewer.traits.shingles, more.traits.shingles, assume_unique=True))
@@ -268,24 +274,29 @@ def settle(comparisons: Sequence[Comparison], verifier: Verifier, joins: float =
     ]
 
 
+def shown_margin(margin: Sequence[float], probability: float) -> tuple[float, float]:
+    """The margin over the other language's rivals, and the probability, as evidence shows them."""
+    return round(margin[1], 2), round(probability, 4)
+
+
 def relation_of(pair: Comparison, margin: Sequence[float], probability: float, joins: float = JOINS) -> Relation:
     """The relation of a pair with a row of `margins`, and the settled `probability` that follows from it."""
     if pair.copy is Kind.EXACT:
         return Relation(pair.a, pair.b, Kind.EXACT, 1.0, {"rule": "overlap", "overlap": 1.0})
-    shown = dict(zip(FEATURES, pair.features, strict=True))
+    values, shown = dict(zip(FEATURES, pair.features, strict=True)), shown_margin(margin, probability)
     evidence: Evidence = {
         "rule": "verifier" if pair.copy is None else "overlap",
-        "similarity": shown["story"],
-        "probability": round(probability, 4),
-        "margin": round(margin[1], 2),
-        "features": shown,
+        "similarity": values["story"],
+        "probability": shown[1],
+        "margin": shown[0],
+        "features": values,
     }
     if pair.copy is not None:
         evidence |= {"overlap": pair.overlap, **dict(pair.extra)}
         return Relation(pair.a, pair.b, pair.copy, round(max(probability, pair.overlap), 4), evidence)
     kind = Kind.RELATED
     if probability >= joins:
-        covered = min(shown["short_covered"], shown["long_covered"])
+        covered = min(values["short_covered"], values["long_covered"])
         across = pair.langs[0] != pair.langs[1]
         kind = Kind.TRANSLATION if across and covered >= TRANSLATED else Kind.SAME_STORY
     return Relation(pair.a, pair.b, kind, round(probability, 4), evidence)

@@ -555,16 +555,18 @@ class Store(Database):
         for row in self._connection().execute("SELECT a, b, kind, score, evidence FROM relation ORDER BY a, b"):
             yield _relation(row)
 
-    def relations_as_stored(
+    def settled_relations(
         self, item_ids: Sequence[str] | None = None
-    ) -> dict[tuple[str, str], tuple[str, float, str]]:
-        """(a, b) → (kind, score, evidence as JSON) of every relation, or of those of some items."""
-        select = "SELECT a, b, kind, score, evidence FROM relation"
+    ) -> dict[tuple[str, str], tuple[float | None, float | None]]:
+        """(a, b) → (margin, probability) in the evidence of every relation, or of those of some items; None where it shows none."""
+        select = (
+            "SELECT a, b, json_extract(evidence, '$.margin'), json_extract(evidence, '$.probability') FROM relation"
+        )
         if item_ids is None:
             rows: Iterable[tuple[Any, ...]] = self._connection().execute(select)
         else:
             rows = itertools.chain(self._chosen(select, "a", item_ids), self._chosen(select, "b", item_ids))
-        return {(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
+        return {(row[0], row[1]): (row[2], row[3]) for row in rows}
 
     def relation(self, left: str, right: str) -> Relation | None:
         a, b = sorted((left, right))

@@ -61,8 +61,6 @@ def numbers(text: str, lang: str) -> frozenset[float]:
         value = digits_value(match.group(), lang)
         word = _SCALE_WORD.match(text[match.end() : match.end() + 14])
         found.add(value * (scales.get(word.group(1).lower(), 1.0) if word else 1.0))
-    for word_found in re.findall(r"[a-zäöüß]+", text.lower()):
-        value_found = _WORDS.get(lang, {}).get(word_found)
-        if value_found is not None:
-            found.add(float(value_found))
+    if words := _WORDS.get(lang):
+        found.update(float(words[word]) for word in re.findall(r"[a-zäöüß]+", text.lower()) if word in words)
     return frozenset(found)

@@ -7,6 +7,7 @@ import io
 import re
 import shutil
 import tomllib
+from datetime import datetime
 from pathlib import Path
 
 import httpx2 as httpx
@@ -309,3 +310,12 @@ def test_the_queue_gives_its_reasons_in_the_readers_language(browser: Browser, s
         reasons.add(opened.locator(".history .soft").last.inner_text())
         context.close()
     assert len(reasons) == 8
+
+
+def test_times_of_several_places_say_where_they_count(page: Page, server: str) -> None:
+    """On a story's timeline each time names its distance from UTC, so that the order can be understood."""
+    page.goto(story_path(server))
+    times = page.locator(".timeline time").all_inner_texts()
+    assert all(re.search(r"UTC([+-]\d\d:\d\d)?$", shown) for shown in times)
+    moments = [page.locator(".timeline time").nth(i).get_attribute("datetime") or "" for i in range(len(times))]
+    assert moments == sorted(moments, key=lambda stamp: datetime.fromisoformat(stamp).timestamp())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import tomllib
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -67,6 +68,15 @@ def when(stamp: str | None) -> str:
     return (stamp or "")[:16].replace("T", " ")
 
 
+def when_zoned(stamp: str | None) -> str:
+    """The same with its distance from UTC, where times of several places stand together; a date alone stays one."""
+    shown = when(stamp)
+    if not stamp or len(shown) <= 10:
+        return shown
+    offset = datetime.fromisoformat(stamp).strftime("%z")  # +0900, or nothing
+    return f"{shown} UTC{'' if offset in ('', '+0000') else f'{offset[:3]}:{offset[3:5]}'}"
+
+
 templates.env.policies["json.dumps_kwargs"] = {"sort_keys": False}
 templates.env.globals.update(
     languages=LANGUAGES,
@@ -77,6 +87,7 @@ templates.env.globals.update(
     lang_name=lang_name,
     month_name=month_name,
     when=when,
+    when_zoned=when_zoned,
     themes=THEMES,
 )
 

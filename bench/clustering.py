@@ -1,0 +1,198 @@
+"""Relations and clusters of many items from stored vectors, beside semhash and sentence-transformers on the same vectors.
+
+    pip install -e '.[bench]' && python bench/clustering.py [--items 100000] [--community 50000] [--index DIR]
+
+The items are made from the bundled stories (``items.made``) and stored with their vectors in DIR, where the next
+run finds them. Then, each in a process of its own, so that none leaves memory or warm caches to the next:
+
+- ours: relations of all items, each pair verified on evidence, and their clusters;
+- ours, duplicates: what semhash does and no more: the items that have a story vector with a cosine of at least
+  `DUPLICATE` before them, found by our neighbour index, which is built for it;
+- semhash: ``self_deduplicate`` at that threshold, its index built for it, of the same vectors;
+- community_detection, of the first vectors, with groups of two and more; and ours for as many items.
+
+Prints and writes ``results/clustering.json``: wall and CPU seconds, peak memory, ratios and goals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from items import made
+from numpy.typing import NDArray
+
+from align.index import SLOTS, NeighbourIndex, slot_of
+from align.pipeline import Pipeline
+from align.rows import parse_record
+
+HERE = Path(__file__).parent
+DUPLICATE = 0.9
+COMMUNITY = 0.75
+GOALS = {"ours_seconds": 180.0, "times_faster_than_semhash": 2.0, "times_faster_than_community_detection": 50.0}
+
+Vectors = NDArray[np.float32]
+
+
+def stored(folder: Path, n_items: int) -> Path:
+    """An index of `n_items` items with vectors and without relations."""
+    place = folder / f"items-{n_items}"
+    with Pipeline(place) as pipeline:
+        missing = made(n_items)[pipeline.store.count_items() :]
+        pipeline.take_in(parse_record(row, str(row["id"]), "made", 1) for row in missing)
+    return place
+
+
+def vectors_of(place: Path) -> tuple[Vectors, list[int]]:
+    """The story vectors (n, d) of an index and the slots of their languages."""
+    with Pipeline(place) as pipeline:
+        _, langs, views = pipeline.store.views_since(0, int(pipeline.store.setting("dimension") or 0))
+    return views, [slot_of(lang) for lang in langs]
+
+
+def timed(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `work` finds, with its wall and CPU seconds and the process's peak memory."""
+    begun, cpu = time.perf_counter(), time.process_time()
+    found = work()
+    took = {"seconds": round(time.perf_counter() - begun, 2), "cpu_seconds": round(time.process_time() - cpu, 2)}
+    return took | {"peak_megabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)} | found
+
+
+def ours(place: Path) -> dict[str, Any]:
+    """Relations and clusters of a copy of the index, from its stored vectors."""
+    with tempfile.TemporaryDirectory(dir=place.parent) as folder:
+        shutil.copytree(place, folder, dirs_exist_ok=True)
+        with Pipeline(Path(folder)) as pipeline:
+
+            def work() -> dict[str, Any]:
+                pipeline.catch_up(lambda line: print(line, file=sys.stderr))
+                counts = {
+                    table: pipeline.store.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+                    for table in ("comparison", "relation")
+                }
+                return counts | {"clusters": len(pipeline.clusters())}
+
+            return timed(work)
+
+
+def duplicates(place: Path) -> dict[str, Any]:
+    """The items with an earlier one, in any language, at a cosine of at least `DUPLICATE`."""
+    views, slots = vectors_of(place)
+
+    def work() -> dict[str, Any]:
+        index = NeighbourIndex(views.shape[1])
+        index.add(range(len(views)), slots, views)
+        for shelf in index.shelves:
+            shelf.compact()
+        before = np.zeros(len(views), dtype=bool)
+        for start in range(0, len(views), 1024):
+            rows = np.arange(start, min(start + 1024, len(views)))
+            for slot in range(len(SLOTS)):
+                numbers, cosines = index.nearest(views[rows], slot, 16)
+                before[rows] |= ((cosines >= DUPLICATE) & (numbers >= 0) & (numbers < rows[:, None])).any(axis=1)
+        return {"duplicates": int(before.sum())}
+
+    return timed(work)
+
+
+def semhash(place: Path) -> dict[str, Any]:
+    """semhash on the same texts and vectors."""
+    from semhash import SemHash
+
+    views, _ = vectors_of(place)
+    with Pipeline(place) as pipeline:
+        records = [f"{number} {item.title} {item.text}" for number, item in pipeline.store.items()]
+
+    class Given:
+        """Gives the stored vectors in place of a model's, in order."""
+
+        def __init__(self) -> None:
+            self.done = 0
+
+        def encode(self, inputs: list[str], **_: object) -> Vectors:
+            self.done += len(inputs)
+            return views[self.done - len(inputs) : self.done]
+
+    def work() -> dict[str, Any]:
+        found = SemHash.from_records(records, model=Given()).self_deduplicate(threshold=DUPLICATE)
+        return {"duplicates": len(found.filtered)}
+
+    return timed(work)
+
+
+def community(place: Path) -> dict[str, Any]:
+    """sentence-transformers' community_detection on the same vectors."""
+    from sentence_transformers.util import community_detection
+
+    views, _ = vectors_of(place)
+
+    def work() -> dict[str, Any]:
+        found = community_detection(views, threshold=COMMUNITY, min_community_size=2)
+        return {"communities": len(found)}
+
+    return timed(work)
+
+
+PARTS = {"ours": ours, "duplicates": duplicates, "semhash": semhash, "community": community}
+
+
+def apart(part: str, place: Path) -> dict[str, Any]:
+    """A part in a process of its own."""
+    command = [sys.executable, __file__, "--part", part, "--index", str(place)]
+    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    print(part, found, flush=True)
+    return found
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--items", type=int, default=100_000)
+    parser.add_argument("--community", type=int, default=50_000)
+    parser.add_argument("--index", type=Path, default=None)
+    parser.add_argument("--part", choices=PARTS, default=None)
+    arguments = parser.parse_args()
+    if arguments.part:
+        print(json.dumps(PARTS[arguments.part](arguments.index)))
+        return
+    folder = arguments.index or Path(tempfile.mkdtemp(prefix="samestory-bench-"))
+    whole, half = stored(folder, arguments.items), stored(folder, arguments.community)
+    found = {
+        "ours": apart("ours", whole),
+        "ours, duplicates": apart("duplicates", whole),
+        "semhash": apart("semhash", whole),
+        f"ours, {arguments.community} items": apart("ours", half),
+        "community_detection": apart("community", half),
+    }
+    at_half = found[f"ours, {arguments.community} items"]["seconds"]
+    ratios = {
+        "ours_seconds": found["ours"]["seconds"],
+        "times_faster_than_semhash": round(found["semhash"]["seconds"] / found["ours, duplicates"]["seconds"], 2),
+        "times_faster_than_semhash_with_all_relations_and_clusters": round(found["semhash"]["seconds"] / found["ours"]["seconds"], 3),
+        "times_faster_than_community_detection": round(found["community_detection"]["seconds"] / at_half, 3),
+    }  # fmt: skip
+    reached = {
+        name: ratios[name] <= goal if name == "ours_seconds" else ratios[name] >= goal for name, goal in GOALS.items()
+    }
+    result = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load average {os.getloadavg()[0]:.1f} at the end",
+        "items": arguments.items, "community_items": arguments.community, "found": found, "ratios": ratios, "goals": GOALS, "reached": reached,
+    }  # fmt: skip
+    print(json.dumps(result, indent=1))
+    (HERE / "results" / "clustering.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
