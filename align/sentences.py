@@ -12,12 +12,13 @@ import datetime
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from align.bead_scores import (
     Side,
+    background,
     blocks_of,
     describe_sides,
     evidence,
@@ -51,12 +52,14 @@ class Bead:
     """Sentences `a` of one text and `b` of the other that say the same, by index from 0; either may be empty.
 
     `score` is the probability in [0, 1] that exactly these belong together; of a 1-0 or 0-1 bead, that the
-    sentence has no counterpart in order.
+    sentence has no counterpart in order. `closeness` is the cosine of both sides' vectors, scaled so that 0 is
+    unrelated text and 1 as close as translations between these languages are with this model.
     """
 
     a: tuple[int, ...]
     b: tuple[int, ...]
     score: float
+    closeness: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,27 @@ def align_sentences(a: Sequence[str], b: Sequence[str], langs: tuple[str, str], 
         return Alignment(langs, tuple(a), tuple(b), tuple(beads), ())
     sides = describe_sides(a, b, langs, encoder)
     beads = _monotone(*sides)
-    return Alignment(langs, tuple(a), tuple(b), tuple(beads), tuple(_moved(*sides, beads)))
+    close = translations_closeness(*langs, encoder)
+    scaled, moved = (
+        tuple(replace(bead, closeness=bead.closeness / close) for bead in found)
+        for found in (beads, _moved(*sides, beads))
+    )
+    return Alignment(langs, tuple(a), tuple(b), scaled, moved)
+
+
+_closeness_of: dict[tuple[str, str, str], float] = {}
+"""By model fingerprint and languages."""
+
+
+def translations_closeness(lang_a: str, lang_b: str, encoder: Encoder) -> float:
+    """How close a sentence and its translation are on the mean, of the background's, on a scale from unrelated text, 0, to the same, 1."""
+    key = (encoder.fingerprint, lang_a, lang_b)
+    if key not in _closeness_of:
+        texts = [background().get(lang, background()["en"]) for lang in (lang_a, lang_b)]
+        a, b = describe_sides(texts[0], texts[1], (lang_a, lang_b), encoder)
+        found = [_closeness(a, b, (at, at + 1, at, at + 1)) for at in range(a.n)]
+        _closeness_of[key] = max(sum(found) / len(found), 0.05)
+    return _closeness_of[key]
 
 
 def _monotone(a: Side, b: Side) -> list[Bead]:
@@ -90,9 +113,19 @@ def _monotone(a: Side, b: Side) -> list[Bead]:
     scores = score_beads(a, b, band)
     sums = posterior(band, scores)
     return [
-        Bead(tuple(range(span[0], span[1])), tuple(range(span[2], span[3])), sums.of_bead(span))
+        Bead(tuple(range(span[0], span[1])), tuple(range(span[2], span[3])), sums.of_bead(span), _closeness(a, b, span))
         for span in best_path(band, scores)
     ]
+
+
+def _closeness(a: Side, b: Side, span: Span) -> float:
+    n, m = span[1] - span[0], span[3] - span[2]
+    if not (n and m):
+        return 0.0
+    last_a, last_b = span[1] - 1, span[3] - 1
+    unrelated = float(a.unrelated_similarity[n - 1, last_a] + b.unrelated_similarity[m - 1, last_b]) / 2
+    cosine = float(a.windows[n - 1][last_a] @ b.windows[m - 1][last_b])
+    return (cosine - unrelated) / max(1.0 - unrelated, 0.05)
 
 
 def _band_of_interest(a: Side, b: Side) -> Band:
@@ -155,8 +188,10 @@ def _moved(a: Side, b: Side, beads: Sequence[Bead]) -> list[Bead]:
         inner = _monotone(a.part(part_a[0], part_a[-1] + 1), b.part(part_b[0], part_b[-1] + 1))
         for bead in inner:
             if bead.a and bead.b and bead.score >= 0.5:
-                shifted = Bead(
-                    tuple(at + part_a[0] for at in bead.a), tuple(at + part_b[0] for at in bead.b), bead.score
+                shifted = replace(
+                    bead,
+                    a=tuple(at + part_a[0] for at in bead.a),
+                    b=tuple(at + part_b[0] for at in bead.b),
                 )
                 found.append(shifted)
                 done |= {("a", at) for at in shifted.a} | {("b", at) for at in shifted.b}
