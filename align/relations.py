@@ -313,8 +313,7 @@ def relation_of(pair: Comparison, margin: Sequence[float], probability: float, j
     if pair.copy is not None:
         evidence |= {"overlap": pair.overlap, **dict(pair.extra)}
         return Relation(pair.a, pair.b, pair.copy, round(max(probability, pair.overlap), 4), evidence)
-    if shown["undated"]:
-        evidence["undated"] = True
+    if values["undated"]:
         joins = max(joins, UNDATED_JOINS)
     kind = Kind.RELATED
     if probability >= joins:
