@@ -20,11 +20,11 @@ from align.embedding import StaticEncoder
 from align.quantity_words import vocabulary
 from align.records import Vectors
 
-AGREES = 0.4
-"""Least cosine of a name and a run of tokens that is taken for it."""
-ABSENT = 0.25
-"""Greatest cosine of a name and any run of tokens of a text that lacks it."""
-WINDOW = 4
+AGREES = 0.45
+"""Least cosine of a name and a run of tokens that is taken for it: of places' names in CLDR one in a hundred strangers reaches it, and 85 % of translations."""
+ABSENT = 0.35
+"""Greatest cosine of a name and any run of tokens of a text that lacks it: of the same names nine in ten translations are above."""
+WINDOW = 6
 """Most tokens of a run."""
 NEARBY = 30
 """Sentences before and after an aligned one that are searched for a name before it is called missing."""
@@ -118,10 +118,21 @@ class NameReader:
             for size in sizes
             for start in range(n - size + 1)
         ]
-        if not spans:
+        kept = [number for number, (start, end, _) in enumerate(spans) if self._may_be_name(text, start, end)]
+        if not kept:
             return rows, []
-        runs = np.concatenate([sums[size:] - sums[:-size] for size in sizes])
+        runs = np.concatenate([sums[size:] - sums[:-size] for size in sizes])[kept]
+        spans = [spans[number] for number in kept]
         return np.asarray(runs / np.maximum(np.linalg.norm(runs, axis=1, keepdims=True), 1e-9), np.float32), spans
+
+    def _may_be_name(self, text: str, start: int, end: int) -> bool:
+        """Not a title, and where words are spaced whole words: the end of one name is not the end of another."""
+        written = text[start:end].strip()
+        if self.lang == "ja":
+            return re.search(_TITLE_JA, written) is None
+        begins = start == 0 or not text[start].isalnum() or not text[start - 1].isalnum()
+        ends = end == len(text) or not text[end - 1].isalnum() or not text[end].isalnum()
+        return begins and ends and written not in _TITLES and re.fullmatch(_TITLE_DE, written) is None
 
     def _word(self, place: int, start: int, end: int) -> str:
         text = self.sentences[place]

@@ -39,7 +39,7 @@ def plant(texts: Sequence[Item], seed: int) -> Planted:
     The texts must be of different content. The same seed plants the same.
     """
     chance = random.Random(seed)
-    words = {lang: [word for item in texts if item.lang == lang for word in _words(item.text, lang) if word.isalnum()] for lang in {item.lang for item in texts}}  # fmt: skip
+    words = {lang: [word for item in texts if item.lang == lang for word in words_of(item.text, lang) if word.isalnum()] for lang in {item.lang for item in texts}}  # fmt: skip
     documents, made_from, kinds = [], {}, {}
 
     def put(name: str, title: str, text: str) -> None:
@@ -56,13 +56,14 @@ def plant(texts: Sequence[Item], seed: int) -> Planted:
     return Planted(tuple(documents), made_from, kinds)
 
 
-def _words(text: str, lang: str) -> list[str]:
+def words_of(text: str, lang: str) -> list[str]:
+    """The words of a text and what stands between them, in order; of Japanese its runs of one kind of sign."""
     return _WIDE.findall(text) if lang == "ja" else re.findall(r"\S+|\s+", text)
 
 
 def edited(text: str, lang: str, others: Sequence[str], chance: random.Random) -> str:
     """`text` with `EDITED` of its words, at random places, replaced by one of `others`, dropped or said twice."""
-    parts = _words(text, lang)
+    parts = words_of(text, lang)
     places = [place for place, part in enumerate(parts) if any(sign.isalnum() for sign in part)]
     for place in chance.sample(places, int(EDITED * len(places))):
         parts[place] = chance.choice((chance.choice(others), "", f"{parts[place]}{'' if lang == 'ja' else ' '}{parts[place]}"))  # fmt: skip

@@ -22,9 +22,9 @@ CASES = [
         [("agree", "Merz", "メルツ"), ("agree", "Macron", "マクロン")],
     ),
     (
-        ("it", "Il ministro Matteo Salvini ha visitato Napoli."),
-        ("de", "Der Minister Matteo Salvini besuchte Neapel."),
-        [("agree", "Matteo Salvini", "Salvini"), ("agree", "Napoli", "Neapel")],
+        ("it", "Il ministro Matteo Salvini ha visitato Milano."),
+        ("de", "Der Minister Matteo Salvini besuchte Mailand."),
+        [("agree", "Matteo Salvini", "Salvini"), ("agree", "Milano", "Mailand")],
     ),
     (
         ("en", "The strike was called by Giorgio Airaudo of the union."),

@@ -11,7 +11,7 @@ from conftest import ROOT
 from align.embedding import StaticEncoder
 from align.evaluation import story_texts
 from align.pipeline import Pipeline
-from align.planted_eval import edited, evaluate_planted, plant
+from align.planted_eval import edited, evaluate_planted, plant, words_of
 from align.records import Document, Form
 
 TEXTS = story_texts(ROOT / "seeds")
@@ -43,7 +43,7 @@ def test_three_hundred_copies_of_one_text_are_one_story(tmp_path: Path, encoder:
     """An agency's text printed by three hundred papers, every other one with its own edits, is one cluster of three hundred."""
     text = next(item for item in TEXTS if item.id == f"port-strike-01.{lang}").text
     chance = random.Random(3)
-    words = [word for item in TEXTS if item.lang == lang for word in item.text.split()]
+    words = [word for item in TEXTS if item.lang == lang for word in words_of(item.text, lang) if word.isalnum()]
     rows = [
         Document(f"paper{number}", "made", Form.ARTICLE, text if number % 2 else edited(text, lang, words, chance), external_id=f"paper{number}")
         for number in range(300)

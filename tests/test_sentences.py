@@ -66,7 +66,7 @@ def test_cut_and_merged_texts_are_aligned(
     model: Encoder = encoder if static else Blinkered(encoder)
     pairs = list(zip(background()[langs[0]], background()[langs[1]], strict=True))
     beads, gaps = Tally(), Tally()
-    for seed in range(5):
+    for seed in range(12):
         document = cut_pair(pairs, [], langs, random.Random(seed), Cutting(0.1, 0.2, 0.0))
         found = align_sentences(document.a, document.b, langs, model)
         tally([(bead.a, bead.b) for bead in found.beads], document.beads, beads, gaps)
