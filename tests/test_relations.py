@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from align.neighbourhoods import COMMON_KEY, Neighbourhoods, SharedKeys
-from align.relations import Comparison, margins, opinions_of
-from align.verifier import FLOOR_LOGIT
+from align.records import Kind
+from align.relations import Comparison, margins, opinions_of, relation_of
+from align.verifier import FEATURES, FLOOR_LOGIT
 
 LANGS = {"a": "en", "b": "en", "c": "de", "d": "de", "e": "ja"}
 
@@ -94,3 +95,15 @@ def test_a_newcomer_raises_what_it_takes_to_be_near() -> None:
     assert near.rows(np.array([700]))[0, 1].tolist() == [0.5] * 16
     near.remove(np.array([700]))
     assert 700 not in near
+
+
+def test_without_a_date_likeness_alone_joins_nothing() -> None:
+    """Two undated items join where a name, a telling number or a sentence recurs, and are related where none does; dated ones join."""
+
+    def kind(**shown: float) -> Kind:
+        values = {"story": 0.6, "best": 0.5, "undated": 1.0} | shown
+        pair = Comparison("a", "b", ("en", "ja"), tuple(values.get(name, 0.0) for name in FEATURES), 3.0)
+        return relation_of(pair, (3.0, 1.0, 1.0, 1.0, 1.0), 0.95).kind
+
+    assert kind() is kind(numbers_shared=0.2) is Kind.RELATED
+    assert kind(names_shared=0.7) is kind(numbers_shared=0.9) is kind(best=0.8) is kind(undated=0.0) is Kind.SAME_STORY
