@@ -35,14 +35,15 @@ model = SentenceTransformer("align/models/samestory-static")
 
 ## Form
 
-{pieces} Unigram pieces (NFKC, lower case, no accent stripping, byte fallback; a piece does not say whether it begins a word),
+{pieces} Unigram pieces (NFKC, lower case, no accent stripping, byte fallback; a piece says whether it begins a word),
 {dimensions} dimensions, int8 rows with one float32 scale each. A text of any length is embedded whole. Word order is not seen.
 
 ## Training
 
-{pairs} sentence and phrase pairs in six language pairs, {bridged} of them made by joining pairs that share their English side.
+{pairs} sentence and phrase pairs in six language pairs, {bridged} of them made by joining pairs that share a text in a third language.
 Mean pooling, cosine, multiple negatives ranking loss in both directions (Henderson et al. 2017) with inverse temperature {scale:g},
-batches of {batch} pairs of one language pair, Adam with a peak rate of {rate} falling linearly to 0, {epochs} epochs, seed {seed}; the
+batches of {batch} pairs of one language pair, from epoch {kin_from} on filled from {kin_groups} groups of pairs alike (k-means over the
+model's own vectors), {dropout:.0%} of a text's tokens left out at each step, Adam with a peak rate of {rate} falling linearly to 0, {epochs} epochs, seed {seed}; the
 weights of the last {averaged:.0%} of the steps are averaged. {taught} English texts and all their translations are also drawn to the
 vectors that all-MiniLM-L6-v2 gives the English texts (weight {teaching:g}; Reimers & Gurevych 2020): that model teaches
 graded likeness, and is not needed afterwards. {development} pairs were kept out, with every pair that shares a side with one of
@@ -70,7 +71,8 @@ def model_card(record: dict[str, Any], figures: dict[str, Any] | None) -> str:
     options, summary = record["options"], record["summary"]
     text = HEAD.format(
         pieces=f"{options['vocabulary']:,}", dimensions=options["dimensions"], pairs=f"{summary['pairs_used']:,}", batch=f"{options['batch']:,}",
-        rate=options["rate"], epochs=options["epochs"], seed=options["seed"], averaged=1 - options["average_from"], decontamination=summary["decontamination"],
+        rate=options["rate"], epochs=options["epochs"], seed=options["seed"], averaged=1 - options["average_from"], dropout=options["dropout"],
+        kin_from=options["kin_from"] + 1, kin_groups=f"{options['kin_groups']:,}", decontamination=summary["decontamination"],
         scale=options["scale"], teaching=options["teaching"], bridged=f"{summary['bridged']:,}", taught=f"{summary['taught']:,}", development=f"{summary['development']:,}",
     )  # fmt: skip
     if figures:
