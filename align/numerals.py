@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from align.quantity_words import Choice, spoken, table, words
 from align.values import digits_value
@@ -177,8 +177,13 @@ class _Word:
         return any(map(str.isdigit, self._text))
 
 
-def _spelled(text: str, lang: str) -> Iterator[tuple[int, int, float]]:
+@lru_cache(maxsize=1024)  # a sentence is read for its dates, for its fractions and for its amounts
+def _spelled(text: str, lang: str) -> tuple[tuple[int, int, float], ...]:
     """Numbers in words: (start, end, value)."""
+    return tuple(_read_spelled(text, lang))
+
+
+def _read_spelled(text: str, lang: str) -> Iterator[tuple[int, int, float]]:
     from text_to_num import find_numbers
 
     tokens = [(match.start(), match.group()) for match in _TOKEN.finditer(text)]

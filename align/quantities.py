@@ -59,7 +59,7 @@ def quantities(text: str, lang: str, published: datetime.date | None = None) -> 
     return list(_quantities(text, lang, published))
 
 
-@lru_cache(maxsize=4096)  # a text is compared with several others
+@lru_cache(maxsize=16_384)  # a text is compared with several others
 def _quantities(text: str, lang: str, published: datetime.date | None) -> tuple[Quantity, ...]:
     # NFKC makes an o of the sign of an ordinal.
     text = _without_vulgar(text, lang).replace("º", _HELD).replace("ª", _HELD)

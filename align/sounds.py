@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 LEAST_SOUNDS = 3
 """A name with fewer consonants shares its key with too many others, and has none."""
@@ -47,7 +48,8 @@ def names_in(text: str, lang: str) -> dict[str, str]:
     return found
 
 
-def sound_keys(name: str) -> list[str]:
+@lru_cache(maxsize=65536)
+def sound_keys(name: str) -> tuple[str, ...]:
     """The keys of a name in katakana or Latin letters, one or two, sorted; none where it has too few consonants."""
     if _KATAKANA.match(name):
         ways = ["".join(_SIGNS.get(sign, "") for sign in _SIGN.findall(name))]
@@ -55,7 +57,7 @@ def sound_keys(name: str) -> list[str]:
         plain = "".join(sign for sign in unicodedata.normalize("NFKD", name.lower()) if "a" <= sign <= "z")
         parts = _LETTER.findall(plain)
         ways = ["".join(_way(part, number) for part in parts) for number in (0, 1)]
-    return sorted({key for way in ways if len(key := _squeezed(way)) >= LEAST_SOUNDS})
+    return tuple(sorted({key for way in ways if len(key := _squeezed(way)) >= LEAST_SOUNDS}))
 
 
 def _way(letters: str, number: int) -> str:

@@ -130,7 +130,7 @@ def semhash(place: Path) -> dict[str, Any]:
         def __init__(self) -> None:
             self.done = 0
 
-        def encode(self, inputs: list[str], **_: object) -> Vectors:
+        def encode(self, inputs: Any, **_: Any) -> Vectors:
             self.done += len(inputs)
             return views[self.done - len(inputs) : self.done]
 

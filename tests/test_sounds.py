@@ -24,7 +24,7 @@ def test_other_names_have_other_keys() -> None:
     """Names that only begin alike stay apart, and one of too few consonants has no key."""
     assert not set(sound_keys("Ansaldi")) & set(sound_keys("アンセルミ"))
     assert not set(sound_keys("Schneider")) & set(sound_keys("シュルツ"))
-    assert sound_keys("Ueno") == []
+    assert sound_keys("Ueno") == ()
 
 
 def test_names_are_those_inside_sentences() -> None:
