@@ -51,7 +51,7 @@ def decisions(store: Store, include_undone: bool = False) -> list[Decision]:
 
 
 def decisions_at(store: Store, moment: str) -> list[Decision]:
-    """The decisions that held at a past `moment`, in the form of ``moments.now()``, oldest first."""
+    """The decisions that held at a past `moment`, in the form of ``instants.now()``, oldest first."""
     return [
         found
         for found in decisions(store, include_undone=True)

@@ -58,7 +58,7 @@ def _shown(own: Side, other: Side) -> Mapping[str, object]:
         for a, b, similarity in pairs[:SHOWN_SENTENCES]
     ]
     earlier, later = _in_order(own, other)
-    compared = _compared(earlier, later)
+    compared = _compared(earlier, later, pairs if earlier is left else [(b, a, found) for a, b, found in pairs])
     agree = [
         f"{found.a.text} = {found.b.text}" for found in compared if found.verdict == "agree" and found.a and found.b
     ]
@@ -98,9 +98,8 @@ def _matching(left: Vectors, right: Vectors) -> list[tuple[int, int, float]]:
     return found
 
 
-def _compared(earlier: Side, later: Side) -> Sequence[QuantityDifference]:
-    """The quantities of sentences that match, compared by value."""
-    pairs = _matching(earlier[1].sentences, later[1].sentences)
+def _compared(earlier: Side, later: Side, pairs: Sequence[tuple[int, int, float]]) -> Sequence[QuantityDifference]:
+    """The quantities of the `pairs` of sentences that match, compared by value."""
     beads = tuple(Bead((a,), (b,), similarity) for a, b, similarity in sorted(pairs) if similarity >= COUNTERPART)
     langs = earlier[0].lang, later[0].lang
     texts = tuple(_sentences(earlier)), tuple(_sentences(later))

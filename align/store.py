@@ -565,7 +565,7 @@ class Store(Database):
         return [_relation(row) for row in rows]
 
     def relations_at(self, item_id: str, moment: str) -> list[Relation]:
-        """The item's relations that joined, as they were at a `moment` (in the form of ``moments.now()``), strongest first."""
+        """The item's relations that joined, as they were at a `moment` (in the form of ``instants.now()``), strongest first."""
         rows = self._connection().execute(
             """
             SELECT a, b, kind, score, evidence FROM (

@@ -24,7 +24,7 @@ def variants_of(
 ) -> list[Variant]:
     """An item's variants among `mates`, best first; `relations` are its own, as they are stored.
 
-    With a past `moment` (in the form of ``moments.now()``), `item`, `mates` and `relations` are those of then, and so is
+    With a past `moment` (in the form of ``instants.now()``), `item`, `mates` and `relations` are those of then, and so is
     what joins them through others, decisions included; `thresholds` and dates of
     publication are not kept, and are those of now.
 
