@@ -120,15 +120,20 @@ def test_reads_go_on_while_a_batch_is_ingested(tmp_path: Path) -> None:
         assert client.get("/readyz").json()["items"] == 22 + 250
 
 
-def finished(client: httpx.Client, job: str) -> dict[str, object]:
-    """A job once it has ended."""
-    until = time.monotonic() + 240
+def job_with(client: httpx.Client, job: str, entry: str, seconds: float) -> dict[str, object]:
+    """A job once it has an `entry`, which it must within so many seconds."""
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
         found: dict[str, object] = client.get(f"/v1/jobs/{job}").json()
-        if found["finished_at"]:
+        if found[entry]:
             return found
-        time.sleep(0.2)
-    raise AssertionError(f"job {job} did not end: {found}")
+        time.sleep(0.02)
+    raise AssertionError(f"job {job} has no {entry}: {found}")
+
+
+def finished(client: httpx.Client, job: str) -> dict[str, object]:
+    """A job once it has ended."""
+    return job_with(client, job, "finished_at", 240)
 
 
 def children(pid: int) -> list[int]:
@@ -136,15 +141,9 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def started(job_client: httpx.Client, job: str) -> dict[str, object]:
+def started(client: httpx.Client, job: str) -> dict[str, object]:
     """A rebuild once it says what it is at."""
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        found: dict[str, object] = job_client.get(f"/v1/jobs/{job}").json()
-        if found["message"]:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"job {job} did not begin")
+    return job_with(client, job, "message", 120)
 
 
 def test_a_rebuild_leaves_reads_alone_and_survives_a_kill(tmp_path: Path) -> None:
