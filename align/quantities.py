@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
+
+import msgpack
 
 from align.moments import dates_agree, moments, weekday_agrees
 from align.numerals import Numeral, japanese_value, numerals
@@ -60,7 +62,19 @@ def quantities(text: str, lang: str, published: datetime.date | None = None) -> 
     return list(_quantities(text, lang, published))
 
 
-@lru_cache(maxsize=16_384)  # a text is compared with several others
+def pack_quantities(sentences: Sequence[Sequence[Quantity]]) -> bytes:
+    """For the store: the quantities of each sentence of a text."""
+    return bytes(
+        msgpack.packb([[(one.text, one.value, one.unit, one.end, one.article) for one in found] for found in sentences])
+    )
+
+
+def unpack_quantities(blob: bytes) -> list[list[Quantity]]:
+    """From the store."""
+    return [[Quantity(*one) for one in found] for found in msgpack.unpackb(blob)]
+
+
+@lru_cache(maxsize=4096)  # a text is compared with several others
 def _quantities(text: str, lang: str, published: datetime.date | None) -> tuple[Quantity, ...]:
     # NFKC makes an o of the sign of an ordinal.
     text = _without_vulgar(text, lang).replace("º", _HELD).replace("ª", _HELD)
