@@ -87,8 +87,14 @@ def _bare(line: str) -> str:
     return _EDGES.sub("", comparable(line))
 
 
+_MAYBE_WIDE = re.compile("[\u1100-\U0010ffff]")
+"""No character before Hangul Jamo is wide (Unicode Standard Annex 11)."""
+
+
 def width(line: str) -> int:
     """Characters, East Asian wide ones counted twice: comparable lengths across scripts."""
+    if _MAYBE_WIDE.search(line) is None:
+        return len(line)
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in line)
 
 

@@ -117,6 +117,7 @@ def _grammar(text: str) -> dict[str, float]:
     return {lang: count / len(words) for lang, count in found.items()}
 
 
+@lru_cache(maxsize=64)  # a draft of one paragraph is asked about as a paragraph and as a draft
 def identify_language(text: str) -> tuple[str, float]:
     """The language of `text` as (BCP 47 code, confidence in [0, 1]).
 
