@@ -102,7 +102,7 @@ class _Table:
         more = np.asarray(more, dtype=self.rows.dtype)
         end = self.used + len(more)
         if end > len(self.rows):
-            grown = np.empty((end + len(self.rows), *self.rows.shape[1:]), dtype=self.rows.dtype)
+            grown = np.zeros((end + len(self.rows), *self.rows.shape[1:]), dtype=self.rows.dtype)
             grown[: self.used] = self.rows[: self.used]
             self.rows = grown
         self.rows[self.used : end] = more
@@ -162,7 +162,8 @@ def _sentences_covered(stack: Stack, one: int, others: Places) -> Vectors:
     cosines = stack.sentences.rows.take(rows, axis=0) @ stack.sentences.rows[own].T  # (n, m)
     forward = np.maximum.reduceat(cosines, cuts, axis=0)  # (c, m)
     backward = np.add.reduceat(cosines.max(axis=1) * stack.sentence_weights.rows[rows], cuts)
-    return np.stack([forward @ stack.sentence_weights.rows[own], backward, forward.max(axis=1)], axis=1)
+    covered = np.einsum("ij,j->i", forward, stack.sentence_weights.rows[own])
+    return np.stack([covered, backward, forward.max(axis=1)], axis=1)
 
 
 def _words_covered(stack: Stack, one: int, others: Places) -> Vectors:
@@ -179,7 +180,8 @@ def _words_covered(stack: Stack, one: int, others: Places) -> Vectors:
     forward = cosines.take(places, axis=0).reshape(len(others), KEYWORDS, KEYWORDS).max(axis=1)
     backward = cosines.max(axis=1).take(places).reshape(len(others), KEYWORDS)
     weights = stack.word_weights.rows
-    return np.stack([forward @ weights[one], np.einsum("ij,ij->i", backward, weights[others])], axis=1)
+    covered = np.einsum("ij,j->i", forward, weights[one]), np.einsum("ij,ij->i", backward, weights[others])
+    return np.stack(covered, axis=1)
 
 
 def times_apart(
