@@ -28,7 +28,10 @@ Places = NDArray[np.int64]
 
 
 class Stack:
-    """Described texts, laid end to end; each is at a place, from 0 on. `tokens` gives the vectors of the pieces."""
+    """Described texts, laid end to end; each is at a place, from 0 on. `tokens` gives the vectors of the pieces.
+
+    One thread may add while others read what was there before.
+    """
 
     def __init__(self, tokens: TokenReader, dimension: int) -> None:
         self._tokens = tokens
@@ -92,7 +95,7 @@ class Stack:
 
 
 class _Table:
-    """Rows (`used`, ...), in an array that has room for more."""
+    """Rows (`used`, ...), in an array that has room for more. Those that are there stay as they are while others are added."""
 
     def __init__(self, kind: type[np.generic], *shape: int) -> None:
         self.rows: NDArray[Any] = np.empty((0, *shape), dtype=kind)
@@ -223,7 +226,8 @@ class _Holdings:
         pairs = np.repeat(np.arange(len(ones)), counts)
         columns = self._columns.rows[ranges(self._starts.rows[ones], counts)]
         asked = (others[pairs] << _COLUMN_BITS) + columns
-        codes = self._codes.rows[: self._codes.used]
+        used = self._codes.used
+        codes = self._codes.rows[:used]  # asked for after `used`, so that the rows are there
         is_shared = np.append(codes, -1)[np.searchsorted(codes, asked)] == asked
         shared = np.bincount(pairs[is_shared], self._weights.rows[columns[is_shared]], len(ones))
         whole = self._whole.rows
