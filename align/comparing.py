@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -20,6 +17,7 @@ from align.neighbourhoods import Numbers, Pairs
 from align.records import Kind, Vectors
 from align.relations import weigh
 from align.store import Store
+from align.threads import at_once
 from align.verifier import FEATURES, FLOOR_LOGIT, load_verifier
 
 KEPT = 20_000
@@ -28,9 +26,6 @@ TOGETHER = 64
 """So many items are compared with their neighbours at a time."""
 PATCH = 400
 """About so many items that lie together are compared in a row, so that most of their neighbours are in memory."""
-THREADS = min(os.cpu_count() or 1, 4)
-"""How many patches are compared at a time."""
-
 Progress = Callable[[str], None]
 
 
@@ -74,7 +69,7 @@ class Comparing:
             for start, end in itertools.pairwise([*starts, len(lefts)])
         )
         found: list[FoundPairs] = []
-        for done, parts in enumerate(_at_once(patches) if len(starts) > 1 else (patch() for patch in patches), 1):
+        for done, parts in enumerate(at_once(patches), 1):
             found += parts
             if progress and done % 10 == 0:
                 progress(f"{min(done * TOGETHER, len(numbers))} of {len(numbers)} items compared")
@@ -141,24 +136,6 @@ def _compared(
         similarity = np.einsum("ij,ij->i", stack.wholes.rows[one], stack.wholes.rows[other])
         parts.append(FoundPairs(a, b, lang_a, lang_b, logits, similarity, by_key[pairs], features, overlaps))
     return parts
-
-
-def _at_once(patches: Iterator[Callable[[], list[FoundPairs]]]) -> Iterator[list[FoundPairs]]:
-    """What `patches` return, in their order: worked out in threads, while the next ones are made.
-
-    Most of the time goes to array operations that run side by side. Each is too small for a second thread of its own,
-    which would wait for the first.
-    """
-    from threadpoolctl import threadpool_limits
-
-    waiting: deque[Future[list[FoundPairs]]] = deque()
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(THREADS) as pool:
-        for patch in patches:
-            waiting.append(pool.submit(patch))
-            if len(waiting) > THREADS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def _pair_keys(ones: Numbers, others: Numbers, size: int) -> Numbers:

@@ -68,7 +68,7 @@ class Stack:
         self.counts.add(counts)
         self.starts.add(self.sentences.used + np.cumsum(counts) - counts)
         self.sentences.add(np.concatenate([entry.vectors.sentences for entry in entries]))
-        self.sentence_weights.add(np.concatenate([entry.sentence_weights for entry in entries]))
+        self.sentence_weights.add(_sentence_weights([entry.vectors.sentence_spans for entry in entries], counts))
         self.words.add(self._rows_of_pieces(np.stack([entry.words for entry in entries])))
         self.word_weights.add(np.stack([entry.word_weights for entry in entries]))
         self.numbers.add([entry.traits.numbers for entry in entries], number_weight)
@@ -141,6 +141,13 @@ def features(stack: Stack, ones: Places, others: Places) -> NDArray[np.float64]:
     return np.stack(
         (story, lead, short, long, best, short_words, long_words, *columns), axis=1, dtype=np.float64
     ).round(4)
+
+
+def _sentence_weights(spans: Sequence[Sequence[tuple[int, int]]], counts: Places) -> Vectors:
+    """The shares of their text that sentences have, by the square root of their lengths; a title counts as a sentence."""
+    ends = np.array(list(itertools.chain.from_iterable(spans)))
+    roots = np.sqrt(np.maximum(ends[:, 1] - ends[:, 0], 1)).astype(np.float32)
+    return np.asarray(roots / np.repeat(np.add.reduceat(roots, np.cumsum(counts) - counts), counts))
 
 
 def _runs(ones: Places) -> Iterator[tuple[int, slice]]:

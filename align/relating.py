@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +16,17 @@ from align.comparison_rows import (
     FoundPairs,
     Opinions,
 )
-from align.describing import Described, TokenReader, traits_of
+from align.describing import Described, TokenReader, Traits, traits_of
 from align.index import SLOTS, NeighbourIndex, slot_of
 from align.language import lang_code, lang_of
 from align.neighbourhoods import FLOOR, NEAREST, Neighbourhoods, Numbers, Pairs, SharedKeys, pairs_of
 from align.records import Relation, Vectors
 from align.relations import compare, identical, margins, opinions_of, relation_of, shown_margin
 from align.store import Store
+from align.threads import at_once
 from align.verifier import FLOOR_LOGIT, load_verifier
 
-CHUNK = 256
+CHUNK = 512
 RELATED = 0.02
 """Least probability of one story, inclusive, that makes two items related; a pair below is compared, and no relation."""
 BULK_SHARE = 0.2
@@ -172,23 +174,29 @@ class Relating:
     ) -> dict[int, NDArray[np.uint64]]:
         """Work out the traits of those items that have none, and note their keys; returns the keys of all."""
         keys: dict[int, NDArray[np.uint64]] = {}
+        missing: list[int] = []
+        for part in _parts(numbers.tolist()):
+            known = self.rows.traits(part)
+            keys.update((number, traits.keys) for number, traits in known.items())
+            missing += [number for number in part if number not in known]
         shared = shared_sentences(self.store)
-        for start in range(0, len(numbers), CHUNK):
-            part = numbers[start : start + CHUNK].tolist()
-            traits = self.rows.traits(part)
-            missing = [number for number in part if number not in traits]
-            if missing:
-                items, vectors = self.store.items_by_number(missing), self.store.vectors_of(missing, dimension)
-                counting = [without_boilerplate(items[number], vectors[number], shared) for number in missing]
-                found = traits_of([item for item, _ in counting], [own for _, own in counting], tokens)
-                traits.update(zip(missing, found, strict=True))
-                self.rows.put_traits(zip(missing, found, strict=True))
-                if progress:
-                    progress(f"words of {start + len(part)} of {len(numbers)} items")
-            keys.update((number, traits[number].keys) for number in part)
+        tasks = (self._describing(part, shared, tokens, dimension) for part in _parts(missing))
+        for part, found in zip(_parts(missing), at_once(tasks), strict=True):
+            self.rows.put_traits(zip(part, found, strict=True))
+            keys.update((number, traits.keys) for number, traits in zip(part, found, strict=True))
+            if progress:
+                progress(f"words of {len(keys)} of {len(numbers)} items")
         fresh = numbers[~self.near.contains(numbers)].tolist()
         self._note_keys({number: keys[number] for number in fresh})
         return keys
+
+    def _describing(
+        self, numbers: Sequence[int], shared: Set[int], tokens: TokenReader, dimension: int
+    ) -> Callable[[], list[Traits]]:
+        """What works out the traits of items, which are read from the store here."""
+        items, vectors = self.store.items_by_number(numbers), self.store.vectors_of(numbers, dimension)
+        counting = [without_boilerplate(items[number], vectors[number], shared) for number in numbers]
+        return partial(traits_of, [item for item, _ in counting], [own for _, own in counting], tokens)
 
     @staticmethod
     def _nearest(numbers: Numbers, views: Vectors, index: NeighbourIndex) -> tuple[Vectors, Pairs]:
@@ -307,6 +315,11 @@ class Relating:
             for pair, row, probability in zip(pairs, table.tolist(), verifier.settled(table).tolist(), strict=True)
         ]
         return [found for found in found_relations if found.kind.joins or found.score >= RELATED]
+
+
+def _parts(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    """`numbers` in parts of `CHUNK`."""
+    return (numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK))
 
 
 def _are_among(pairs: Opinions, compared: FoundPairs | None) -> list[bool]:
