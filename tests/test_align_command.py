@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from lxml import etree
-from serving import command, ingest
+from serving import ROOT, command, ingest
 
+VENDORED = Path(__file__).parent / "vendored"
+XLIFF = "{urn:oasis:names:tc:xliff:document:2.0}"
+METADATA = "{urn:oasis:names:tc:xliff:metadata:2.0}"
 ENGLISH = "Harbour vote\nThe council voted 17 to 4 to build a tidal barrier. It will cost 340 million euros.\nFishing crews had asked for a wider gate.\n"
 GERMAN = (
     "Abstimmung am Hafen\nDer Rat stimmte mit 17 zu 4 für den Bau eines Sperrwerks. Es kostet 340 Millionen Euro.\n"
@@ -64,9 +67,23 @@ def test_tmx_ids_are_the_same_every_time_and_either_way_round(index: Path, tmp_p
     assert 0.0 <= float(first[0].text or "") <= 1.0
 
 
-VENDORED = Path(__file__).parent / "vendored"
-XLIFF = "{urn:oasis:names:tc:xliff:document:2.0}"
-METADATA = "{urn:oasis:names:tc:xliff:metadata:2.0}"
+def test_exporting_twice_gives_the_same_units(index: Path, tmp_path: Path) -> None:
+    """A whole index is the same memory and translators' file, ids and all, each time; so it is from an index made anew in another order."""
+    lines = (ROOT / "seeds/port-strike.jsonl").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "backwards.jsonl").write_text("\n".join(reversed(lines)), encoding="utf-8")
+    anew = ingest(tmp_path, tmp_path / "backwards.jsonl")
+    for form, unit in (("tmx", "tu"), ("xliff", f"{XLIFF}unit")):
+        first, again, other = (
+            command("align", "--all", "--langs", "en-de", "--index", folder, "--format", form).stdout
+            for folder in (index, index, anew)
+        )
+        assert first == again
+        ids = [
+            {one.get("tuid") or one.get("id") for one in etree.fromstring(text.encode()).iter(unit)}
+            for text in (first, other)
+        ]
+        assert ids[0] == ids[1]
+        assert len(ids[0]) > 20
 
 
 def test_tmx_is_valid(index: Path) -> None:
