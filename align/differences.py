@@ -1,6 +1,6 @@
 """An alignment → what one version says, adds and leaves out, and whether its quantities agree.
 
-Quantities are compared inside aligned beads only, by value and unit; names are not compared yet.
+Quantities, by value and unit, and names are compared inside aligned beads only.
 """
 
 from __future__ import annotations
