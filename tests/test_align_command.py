@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
 from pathlib import Path
 
 import pytest
 from lxml import etree
-from serving import ROOT, command, ingest
+from serving import COMMAND, ROOT, command, ingest
 
 VENDORED = Path(__file__).parent / "vendored"
 XLIFF = "{urn:oasis:names:tc:xliff:document:2.0}"
@@ -43,6 +46,23 @@ def test_two_files_and_what_one_leaves_out(tmp_path: Path) -> None:
     found = [(bead["a"], bead["b"]) for bead in shape["beads"]]
     assert found == [([0], [0]), ([1], [1]), ([2], [2]), ([3], [])]
     assert shape["langs"] == ["en", "de"]
+
+
+def test_people_read_text_and_programs_json(tmp_path: Path) -> None:
+    """On a terminal the differences and sentences stand in plain words; what is not a terminal gets JSON, as with --json."""
+    (tmp_path / "a.txt").write_text(ENGLISH, encoding="utf-8")
+    (tmp_path / "b.txt").write_text(GERMAN, encoding="utf-8")
+    files = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    own, other = pty.openpty()
+    subprocess.run([COMMAND, "align", *files], check=True, stdout=other, cwd=ROOT)
+    os.close(other)
+    shown = os.read(own, 10_000).decode().replace("\r\n", "\n")
+    os.close(own)
+    assert shown == command("align", *files, "--format", "text").stdout
+    assert "The German version leaves out: Fishing crews had asked for a wider gate.\n" in shown
+    assert "340 million euros against 340 Millionen Euro: agree\n" in shown
+    assert shown.startswith("partial translation · ")
+    assert command("align", *files).stdout == command("align", *files, "--json").stdout
 
 
 def test_lines_are_taken_as_they_are(tmp_path: Path) -> None:
