@@ -19,6 +19,7 @@ import numpy as np
 
 from align.bead_scores import (
     Side,
+    Unrelated,
     background,
     blocks_of,
     describe_sides,
@@ -80,16 +81,22 @@ class Alignment:
 
 
 def align_sentences(
-    a: Sequence[str], b: Sequence[str], langs: tuple[str, str], encoder: Encoder, least: float = MOVED
+    a: Sequence[str],
+    b: Sequence[str],
+    langs: tuple[str, str],
+    encoder: Encoder,
+    least: float = MOVED,
+    unrelated: Unrelated | None = None,
 ) -> Alignment:
     """Align the sentences of two texts in the languages `langs`; either text may be empty.
 
-    `least` is the score, log odds, from which a sentence pair off the path is taken for moved.
+    `least` is the score, log odds, from which a sentence pair off the path is taken for moved. `unrelated` text in
+    both languages is needed where the shipped background has none.
     """
     if not a or not b:
         beads = [Bead((at,), (), 1.0) for at in range(len(a))] + [Bead((), (at,), 1.0) for at in range(len(b))]
         return Alignment(langs, tuple(a), tuple(b), tuple(beads), ())
-    sides = describe_sides(a, b, langs, encoder)
+    sides = describe_sides(a, b, langs, encoder, unrelated)
     beads = _monotone(*sides, least)
     close = translations_closeness(*langs, encoder)
     scaled, moved = (
