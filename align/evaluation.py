@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from align.alignment_eval import evaluate_alignment
-from align.calibration import load_calibration, width
+from align.calibration import load_calibration
 from align.embedding import BATCH, Encoder
 from align.errors import InputError
 from align.figures import Figure
+from align.furniture import width
 from align.measures import b_cubed, beats_others, calibration_error, margin_accuracy, retrieval_accuracy
 from align.memories import read_tmx
 from align.planted_eval import evaluate_planted

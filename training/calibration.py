@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from align.calibration import ANY, BANDS, band, language_pair, width
+from align.calibration import ANY, BANDS, band, language_pair
 from align.embedding import Encoder, load_encoder
+from align.furniture import width
 from align.records import Item, Vectors
 from align.vectors import vectorise
 from training.development import REGISTERS, DevelopmentPair, read_development
