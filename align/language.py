@@ -146,3 +146,15 @@ def identify_language(text: str) -> tuple[str, float]:
     code, best = max(votes.items(), key=lambda vote: vote[1])
     confidence = best / total
     return (code, round(min(1.0, confidence), 4)) if confidence >= SURE else ("und", round(confidence, 4))
+
+
+@lru_cache(maxsize=1000)
+def lang_code(lang: str) -> int:
+    """A language as a number: its first seven letters."""
+    return int.from_bytes(lang.encode()[:7])
+
+
+@lru_cache(maxsize=1000)
+def lang_of(code: int) -> str:
+    """The language of a number."""
+    return code.to_bytes(7).lstrip(b"\0").decode()
