@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from align.alignment_eval import evaluate_alignment
+from align.alignment_eval import evaluate_alignment, evaluate_moved
 from align.calibration import load_calibration
 from align.embedding import BATCH, Encoder
 from align.errors import InputError
@@ -247,7 +247,9 @@ def evaluate(encoder: Encoder, data: Path | None, seeds: Path | None) -> list[Fi
         figures += evaluate_documents(encoder, rows, data / "mewsc16_topics")
         figures += evaluate_sts(encoder, data / "stsb_multi_mt" / "stsb_dev_en_de_it_ja.tsv")
         figures += evaluate_calibration(encoder, rows)
-        figures += evaluate_alignment(encoder, {lang: [row[lang] for row in rows] for lang in LANGUAGES})
+        sentences = {lang: [row[lang] for row in rows] for lang in LANGUAGES}
+        figures += evaluate_alignment(encoder, sentences)
+        figures += evaluate_moved(encoder, sentences)
         documents = [item for lang in LANGUAGES for item in flores_documents(rows, lang)[::4]]
         figures += evaluate_planted(encoder, documents, f"Planted in {len(documents)} FLORES documents")
         figures.append(encode_speed(encoder, [row[lang] for lang in LANGUAGES for row in rows]))
