@@ -20,7 +20,6 @@ from align.calibration import load_calibration
 from align.embedding import BATCH, Encoder
 from align.errors import InputError
 from align.figures import Figure
-from align.furniture import width
 from align.measures import b_cubed, beats_others, calibration_error, margin_accuracy, retrieval_accuracy
 from align.memories import read_tmx
 from align.planted_eval import evaluate_planted
@@ -29,6 +28,7 @@ from align.reading import read
 from align.records import Document, Item, Vectors
 from align.segmenting import segment, segment_texts
 from align.vectors import vectorise
+from align.widths import width
 
 LANGUAGES = ("en", "de", "it", "ja")
 FLORES = "FLORES-200 devtest"

@@ -11,7 +11,7 @@ import pytest
 from align.calibration import BANDS, band, load_calibration
 from align.embedding import StaticEncoder
 from align.errors import InputError
-from align.furniture import width
+from align.widths import width
 from training.calibration import curve
 
 LANGUAGES = ("en", "de", "it", "ja", "fr")
