@@ -9,7 +9,7 @@ from typing import Self
 
 from align.decisions import decisions, put_decision, undo_decision
 from align.errors import InputError, NotFoundError
-from align.explaining import explained
+from align.explaining import Explainer
 from align.history import changes, changes_of, cluster_at, cluster_then, clusters_at, moment_of, number_at
 from align.naming import resolve_cluster
 from align.queueing import queue_pairs
@@ -87,12 +87,17 @@ class Archive:
                 item, relations = self.store.item_at(item, moment), self.store.relations_at(item.id, moment)
             variants = variants_of(self.store, item, mates, relations, self.thresholds, moment)
             wanted = [variant for variant in variants if not langs or variant.item.lang in langs]
-            return item, cluster, [self._explained(item, variant) for variant in wanted]
+            return item, cluster, self._explained(item, wanted)
 
-    def _explained(self, item: Item, variant: Variant) -> Variant:
+    def _explained(self, item: Item, variants: Sequence[Variant]) -> list[Variant]:
         """With what a person can check, where both have the texts that their vectors are of."""
-        present = all(self.store.item(one.id) == one for one in (item, variant.item))
-        return explained(self.store, item, None, variant) if present else variant
+        if self.store.item(item.id) != item:
+            return list(variants)
+        explainer = Explainer(self.store, item)
+        return [
+            explainer.explained(variant) if self.store.item(variant.item.id) == variant.item else variant
+            for variant in variants
+        ]
 
     def clusters(self, as_of: str | None = None) -> list[Cluster]:
         """Every cluster, single items included, in order of their first items' arrival; or as they were `as_of` a time."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,11 +23,6 @@ BANDS = {"short": 0, "medium": 40, "long": 100, "document": 400}
 """Least width of the shorter text, in columns, inclusive, of each band."""
 ANY = "any"
 """Stands for the language pairs that have no calibration of their own, two texts in one language included."""
-
-
-def width(text: str) -> int:
-    """Columns that a text fills: a kanji, kana or other wide character counts two, as on a terminal."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def band(columns: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from typing import Any
 
 import msgpack
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from align.describing import Traits
 from align.index import SLOTS
+from align.language import lang_of
 from align.neighbourhoods import NEAREST
 from align.records import Kind, Vectors
 from align.relations import OPINIONS, Comparison, Copy
@@ -28,18 +28,6 @@ _OPINIONS = np.dtype([*OPINIONS.descr, ("copy", np.int64)])
 _SCALE = 1e4  # features are rounded to four decimals
 _SORTED = 200_000
 """From so many new comparisons on, an index of them is built anew, which is faster than a place for each."""
-
-
-@lru_cache(maxsize=1000)
-def lang_code(lang: str) -> int:
-    """A language as a number: its first seven letters."""
-    return int.from_bytes(lang.encode()[:7])
-
-
-@lru_cache(maxsize=1000)
-def lang_of(code: int) -> str:
-    """The language of a number."""
-    return code.to_bytes(7).lstrip(b"\0").decode()
 
 
 @dataclass(frozen=True)

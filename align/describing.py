@@ -10,7 +10,7 @@ import hashlib
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -107,30 +107,22 @@ class Traits:
 
 @dataclass(frozen=True, eq=False)
 class Described:
-    """An item ready to be compared: its id, language, moment of publication (ISO 8601), vectors and traits."""
+    """An item ready to be compared: its id, language, moment of publication (ISO 8601), vectors and traits.
+
+    `whole` is the story view (d,) by which its neighbours are found: of the whole text, whatever counts in it.
+    """
 
     id: str
     lang: str
     published: str | None
     vectors: ItemVectors
     traits: Traits
+    whole: Vectors
 
     @cached_property
     def day(self) -> float | None:
         """Days since 1970 at which it was published."""
         return None if self.published is None else timestamp(self.published) / DAY
-
-    @cached_property
-    def digest(self) -> int:
-        return self.traits.digest
-
-    @cached_property
-    def numbers(self) -> frozenset[float]:
-        return frozenset(self.traits.numbers)
-
-    @cached_property
-    def weight_of_numbers(self) -> float:
-        return number_weight(self.numbers)
 
     @cached_property
     def words(self) -> NDArray[np.int32]:
@@ -144,22 +136,15 @@ class Described:
         return np.pad(self.traits.weights, (0, KEYWORDS - len(self.traits.weights)))
 
     @cached_property
-    def names(self) -> frozenset[str]:
-        return frozenset(self.traits.names)
-
-    @cached_property
     def sentence_weights(self) -> Vectors:
         """(n,) the sentences' shares of the text, by the square root of their lengths; a title counts as a sentence."""
         lengths = np.sqrt([max(end - start, 1) for start, end in self.vectors.sentence_spans]).astype(np.float32)
         return np.asarray(lengths / lengths.sum(), dtype=np.float32)
 
 
-def number_weight(found: Iterable[float]) -> float:
-    """How much numbers tell of a story: a small count or a year is in every other text, 4,100 hectares is not."""
-    return sum(
-        0.2 if value <= 12 and float(value).is_integer() else 0.3 if value <= 31 or 1990 <= value <= 2039 else 1.0
-        for value in found
-    )
+def number_weight(value: float) -> float:
+    """How much a number tells of a story: a small count or a year is in every other text, 4,100 hectares is not."""
+    return 0.2 if value <= 12 and float(value).is_integer() else 0.3 if value <= 31 or 1990 <= value <= 2039 else 1.0
 
 
 def comparable(text: str) -> str:
@@ -223,6 +208,6 @@ def traits_of(items: Sequence[Item], vectors: Sequence[ItemVectors], tokens: Tok
 def describe(items: Sequence[Item], vectors: Sequence[ItemVectors], tokens: TokenReader) -> list[Described]:
     """`items` with their vectors and traits, ready to be compared."""
     return [
-        Described(item.id, item.lang, item.published, own, traits)
+        Described(item.id, item.lang, item.published, own, traits, own.views[0])
         for item, own, traits in zip(items, vectors, traits_of(items, vectors, tokens), strict=True)
     ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from align.embedding import Encoder, StaticEncoder
 from align.names import NameDifference, NameReader, compare_names
 from align.quantities import Quantity, agree, quantities, split_range
-from align.sentences import Alignment
+from align.sentences import Alignment, Bead
 
 Days = tuple[datetime.date | None, datetime.date | None]
 """The days that two versions were published on."""
@@ -66,23 +66,11 @@ def differences(alignment: Alignment, encoder: Encoder | None = None) -> Differe
     held_b = {place for bead in together for place in bead.b}
     left_out = tuple(place for place in range(len(alignment.a)) if place not in held_a)
     added = tuple(place for place in range(len(alignment.b)) if place not in held_b)
-    by_sentence = [
+    a, b = (
         [quantities(sentence, lang, day) for sentence in sentences]
         for sentences, lang, day in zip((alignment.a, alignment.b), alignment.langs, alignment.published, strict=True)
-    ]
-    everywhere = [[found for sentence in side for found in sentence] for side in by_sentence]
-    found = tuple(
-        difference
-        for number, bead in enumerate((*alignment.beads, *alignment.moved))
-        if bead.a and bead.b
-        for difference in _compared(
-            number,
-            [found for place in bead.a for found in by_sentence[0][place]],
-            [found for place in bead.b for found in by_sentence[1][place]],
-            everywhere,
-            alignment.published,
-        )
     )
+    found = compare_quantities((*alignment.beads, *alignment.moved), (a, b), alignment.published)
     names = _names(alignment, encoder) if isinstance(encoder, StaticEncoder) else ()
     coverage = (_share(alignment.a, held_a), _share(alignment.b, held_b))
     return Differences(
@@ -96,6 +84,25 @@ def differences(alignment: Alignment, encoder: Encoder | None = None) -> Differe
         coverage=coverage,
         kind=extent(closeness(alignment), coverage),
         summary=_summary(alignment, left_out, added, found, names),
+    )
+
+
+def compare_quantities(
+    beads: Sequence[Bead], quantities: tuple[Sequence[Sequence[Quantity]], Sequence[Sequence[Quantity]]], days: Days
+) -> tuple[QuantityDifference, ...]:
+    """The quantities of two texts, given by sentence, compared inside each bead that has both sides."""
+    everywhere = [[found for sentence in side for found in sentence] for side in quantities]
+    return tuple(
+        difference
+        for number, bead in enumerate(beads)
+        if bead.a and bead.b
+        for difference in _compared(
+            number,
+            [found for place in bead.a for found in quantities[0][place]],
+            [found for place in bead.b for found in quantities[1][place]],
+            everywhere,
+            days,
+        )
     )
 
 

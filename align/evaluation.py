@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from align.alignment_eval import evaluate_alignment, evaluate_moved
-from align.calibration import load_calibration, width
+from align.calibration import load_calibration
 from align.embedding import BATCH, Encoder
 from align.errors import InputError
 from align.figures import Figure
@@ -28,6 +28,7 @@ from align.reading import read
 from align.records import Document, Item, Vectors
 from align.segmenting import segment, segment_texts
 from align.vectors import vectorise
+from align.widths import width
 
 LANGUAGES = ("en", "de", "it", "ja")
 FLORES = "FLORES-200 devtest"

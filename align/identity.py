@@ -60,7 +60,7 @@ def alike(left: str, right: str) -> bool:
 @lru_cache(maxsize=64)
 def _runs(text: str) -> frozenset[str]:
     signs = _NO_SIGN.sub("", unicodedata.normalize("NFKC", text).casefold())
-    return frozenset(signs[start : start + 5] for start in range(max(1, len(signs) - 4)))
+    return frozenset(map("".join, zip(*(signs[start:] for start in range(5)), strict=False))) or frozenset({signs})
 
 
 def sender_of(document: Document) -> Sender:

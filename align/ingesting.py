@@ -20,6 +20,7 @@ from align.records import Document, Form, Item, Kind, Rejection
 from align.segmenting import Segment, lines_of, segment, segment_texts
 from align.store import Store
 from align.vectors import vectorise
+from align.versions import quantities_of_item
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ class Intake:
             ):
                 self.store.put_vectors(number, vectors)
                 put_sentences(self.store, item, vectors.sentence_spans)
+                self.store.put_quantities(number, quantities_of_item(item, vectors.sentence_spans))
 
     def _put_document(
         self, document: Document, segments: Sequence[Segment], report: IngestReport

@@ -117,6 +117,7 @@ def _grammar(text: str) -> dict[str, float]:
     return {lang: count / len(words) for lang, count in found.items()}
 
 
+@lru_cache(maxsize=64)  # a draft of one paragraph is asked about as a paragraph and as a draft
 def identify_language(text: str) -> tuple[str, float]:
     """The language of `text` as (BCP 47 code, confidence in [0, 1]).
 
@@ -145,3 +146,15 @@ def identify_language(text: str) -> tuple[str, float]:
     code, best = max(votes.items(), key=lambda vote: vote[1])
     confidence = best / total
     return (code, round(min(1.0, confidence), 4)) if confidence >= SURE else ("und", round(confidence, 4))
+
+
+@lru_cache(maxsize=1000)
+def lang_code(lang: str) -> int:
+    """A language as a number: its first seven letters."""
+    return int.from_bytes(lang.encode()[:7])
+
+
+@lru_cache(maxsize=1000)
+def lang_of(code: int) -> str:
+    """The language of a number."""
+    return code.to_bytes(7).lstrip(b"\0").decode()

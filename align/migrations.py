@@ -208,4 +208,10 @@ MIGRATIONS: tuple[str, ...] = (
             coalesce(old.since, ''), strftime('%Y-%m-%dT%H:%M:%f000+00:00'));
     END;
     """,
+    # 10: the quantities of an item's sentences, kept so that evidence need not read them again
+    """
+    CREATE TABLE quantities (
+        item_number INTEGER PRIMARY KEY REFERENCES item (number) ON DELETE CASCADE, sentences BLOB NOT NULL
+    ) STRICT;
+    """,
 )

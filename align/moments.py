@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from align.numerals import japanese_value, numerals
+from align.numerals import DIGIT, japanese_value, numerals
 from align.quantity_words import Choice, spoken, table, vocabulary, words
 
 Day = datetime.date
@@ -39,6 +39,7 @@ _ALLE = re.compile(
     re.IGNORECASE,
 )
 _JA_CLOCK = re.compile(r"(?P<half>午前|午後)?(?P<h>\d{1,2})時(?!間|代|点)(?:(?P<min>\d{1,2})分|(?P<thirty>半))?")
+_YEARS = re.compile(r"\b((?:19|20)\d\d)/\d\d\b")
 _HOUR = re.compile(r" (?:o['’]clock|uhr)\b", re.IGNORECASE)
 _NOON = {
     "en": r"\bnoon\b(?P<noon>)|\bmidnight\b", "de": r"\bmitternacht\b", "it": r"\bmezzogiorno\b(?P<noon>)|\bmezzanotte\b", "ja": r"正午(?P<noon>)",
@@ -102,7 +103,7 @@ def as_date(day: Day) -> float:
 
 def _clock(text: str, lang: str) -> Iterator[Moment]:
     patterns = [_JA_CLOCK] if lang == "ja" else [_CLOCK, _COLON, *([_ALLE] if lang == "it" else [])]
-    for match in itertools.chain.from_iterable(pattern.finditer(text) for pattern in patterns):
+    for match in itertools.chain.from_iterable(pattern.finditer(text) for pattern in patterns if DIGIT.search(text)):
         named = match.groupdict()
         oclock, minute = (
             int(named["h"]),
@@ -114,7 +115,7 @@ def _clock(text: str, lang: str) -> Iterator[Moment]:
             oclock = 0
         if oclock <= 24 and minute < 60:
             yield Moment(match.start(), match.end(), oclock * 100.0 + minute, "time")
-    for numeral in numerals(text, lang) if lang in ("en", "de") else ():
+    for numeral in numerals(text, lang) if lang in ("en", "de") and _HOUR.search(text) else ():
         if (hour := _HOUR.match(text, numeral.end)) and numeral.value in range(1, 25):
             yield Moment(numeral.start, hour.end(), numeral.value * 100, "time")
     for match in re.finditer(_NOON[spoken(lang)], text):
@@ -142,9 +143,16 @@ def _weekday_patterns(lang: str) -> list[tuple[re.Pattern[str], int, str]]:
     return found
 
 
+@cache
+def _weekday_names(lang: str) -> Choice:
+    return Choice({name: number for number, name in enumerate(vocabulary()["weekdays"][lang].split(" "), 1)})
+
+
 def _weekdays(text: str, lang: str, published: Day | None) -> Iterator[Moment]:
-    for pattern, number, how in _weekday_patterns(spoken(lang)):
-        for match in pattern.finditer(text):
+    days = _weekday_names(spoken(lang))
+    named = {days.value(match) for match in days.pattern.finditer(text)}
+    for pattern, number, how in _weekday_patterns(spoken(lang)) if named else ():
+        for match in pattern.finditer(text) if number in named else ():
             if how == "alone" or published is None:
                 yield Moment(match.start(), match.end(), float(number), "weekday")
                 continue
@@ -169,24 +177,28 @@ def _relative(text: str, lang: str, published: Day | None) -> Iterator[Moment]:
         yield Moment(match.start(), match.end(), *_from_day(published, unit, away))
 
 
-def _ago(text: str, lang: str, published: Day | None) -> Iterator[Moment]:
-    form = str(vocabulary()["ago"][spoken(lang)])
-    units = Choice(table("ago_units", lang))
+@cache
+def _ago_words(lang: str) -> tuple[str, Choice]:
+    """What stands before the number, and the units as they stand after it."""
+    lead, form = str(vocabulary()["ago"][lang]).split("{n}")
     before, after = form.split("{unit}")
-    lead = before.replace("{n}", "")
+    return lead, Choice(table("ago_units", lang), before, after if lang == "ja" else rf"{after}(?!\w)")
+
+
+def _ago(text: str, lang: str, published: Day | None) -> Iterator[Moment]:
+    lead, units = _ago_words(spoken(lang))
+    if not units.pattern.search(text):
+        return
     for numeral in numerals(text, lang):
-        if lead.strip() and not text[: numeral.start].lower().endswith(lead.strip() + " "):
+        if not text[: numeral.start].lower().endswith(lead):
             continue
-        gap = "" if lang == "ja" else " "
-        match = re.compile(
-            rf"{gap}(?:{units.pattern.pattern}){after}(?!\w)"
-            if lang != "ja"
-            else rf"(?:{units.pattern.pattern}){after}",
-            re.IGNORECASE,
-        ).match(text, numeral.end)
+        match = units.pattern.match(text, numeral.end)
         if match and numeral.value == int(numeral.value) and numeral.value < 1000:
-            start = numeral.start - (len(lead.strip()) + 1 if lead.strip() else 0)
-            yield Moment(start, match.end(), *_from_day(published, units.value(match), -int(numeral.value)))
+            yield Moment(
+                numeral.start - len(lead),
+                match.end(),
+                *_from_day(published, units.value(match), -int(numeral.value)),
+            )
 
 
 def _from_day(published: Day | None, unit: str, away: int) -> tuple[float, str]:
@@ -205,7 +217,7 @@ def _from_day(published: Day | None, unit: str, away: int) -> tuple[float, str]:
 
 
 def _dates(text: str, lang: str) -> Iterator[Moment]:
-    for pattern in (_ISO, _DOTTED):
+    for pattern in (_ISO, _DOTTED) if DIGIT.search(text) else ():
         for match in pattern.finditer(text):
             year, month, day = int(match["y"]), int(match["m"]), int(match["d"])
             if 1 <= month <= 12 and 1 <= day <= 31:
@@ -273,16 +285,22 @@ def _named_dates(text: str, lang: str) -> Iterator[Moment]:
         yield Moment(start, match.end(), value, "date")
 
 
+@cache
+def _decade_words(lang: str) -> tuple[re.Pattern[str], Choice]:
+    named = Choice(table("decade_words", lang), before=r"(?<!\w)", after=r"(?!\w)")
+    return re.compile(words("decade", lang), re.IGNORECASE), named
+
+
 def _decades(text: str, lang: str) -> Iterator[Moment]:
-    for match in re.finditer(words("decade", lang), text, re.IGNORECASE):
+    digits, named = _decade_words(lang)
+    for match in digits.finditer(text) if DIGIT.search(text) else ():
         year = int(match["y"]) if match["y"] else int(match["short"]) + (1900 if int(match["short"]) > 20 else 2000)
         yield Moment(match.start(), match.end(), float(year), "decade")
-    named = Choice(table("decade_words", lang), before=r"(?<!\w)", after=r"(?!\w)")
     for match in named.pattern.finditer(text):
         yield Moment(match.start(), match.end(), float(named.value(match)), "decade")
 
 
 def _years(text: str) -> Iterator[Moment]:
     """ "2025/26": one year."""
-    for match in re.finditer(r"\b((?:19|20)\d\d)/\d\d\b", text):
+    for match in _YEARS.finditer(text):
         yield Moment(match.start(), match.end(), float(match[1]), "")

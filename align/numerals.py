@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 from align.quantity_words import Choice, spoken, table, words
 from align.values import digits_value
 
+DIGIT = re.compile(r"\d")
 _LATIN = re.compile(r"(?<![\w.,])(?:\d{1,3}(?:[.,\u00a0\u202f '’]\d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,]\d+)?)")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th|s|er|º|°(?= [^\W\d_]{3}))(?!\w)", re.IGNORECASE)
 _UNIT_START = re.compile(
@@ -64,8 +65,13 @@ def numerals(text: str, lang: str) -> list[Numeral]:
     return sorted(found, key=lambda numeral: numeral.start)
 
 
+@cache
+def _counters() -> re.Pattern[str]:
+    return re.compile(words("counters", "ja"))
+
+
 def _japanese(text: str) -> list[Numeral]:
-    counter = re.compile(words("counters", "ja"))
+    counter = _counters()
     found = []
     for match in _JAPANESE.finditer(text):
         written = match.group().rstrip(",.")
@@ -90,6 +96,11 @@ def _scales(lang: str) -> Choice:
 
 
 @cache
+def _half_after(lang: str) -> re.Pattern[str]:
+    return re.compile(words("half_after", lang), re.IGNORECASE)
+
+
+@cache
 def _pattern(lang: str, name: str) -> re.Pattern[str]:
     opened = {
         "half_before": rf"\b{words('half_before', lang)}(?!\w)",
@@ -110,7 +121,7 @@ def _latin(text: str, lang: str) -> list[Numeral]:
             taken[start:end] = [True] * (end - start)
             found.append(Numeral(start, end, value, article and scale == 1.0, scale))
 
-    for match in _LATIN.finditer(text):
+    for match in _LATIN.finditer(text) if DIGIT.search(text) else ():
         written, end = match.group(), match.end()
         if tail := _ORDINAL.match(text, end):
             end = tail.end()
@@ -140,7 +151,7 @@ def _is_code(text: str, start: int, end: int) -> bool:
 
 def _scaled(text: str, lang: str, start: int, end: int, value: float) -> tuple[int, float, float]:
     """Scale words after a number, and "and a half" after these: where it ends now, its value, and what it was multiplied by."""
-    choice, half = _scales(lang), re.compile(words("half_after", lang), re.IGNORECASE)
+    choice, half = _scales(lang), _half_after(lang)
     scale = 1.0
     if match := half.match(text, end):  # one and a half million
         end, value = match.end(), value + 0.5 * _last_scale(value)
@@ -177,25 +188,25 @@ class _Word:
         return any(map(str.isdigit, self._text))
 
 
-@lru_cache(maxsize=1024)  # a sentence is read for its dates, for its fractions and for its amounts
-def _spelled(text: str, lang: str) -> tuple[tuple[int, int, float], ...]:
-    """Numbers in words: (start, end, value)."""
-    return tuple(_read_spelled(text, lang))
-
-
-def _read_spelled(text: str, lang: str) -> Iterator[tuple[int, int, float]]:
+@lru_cache(maxsize=65_536)
+def _begins_number(word: str, lang: str) -> bool:
+    """Whether a number in words may begin with `word`, which therefore is one by itself."""
     from text_to_num import find_numbers
 
+    return bool(find_numbers([_Word(word)], lang, threshold=0))
+
+
+def _spelled(text: str, lang: str) -> Iterator[tuple[int, int, float]]:
+    """Numbers in words: (start, end, value)."""
+    from text_to_num import find_numbers
+
+    if lang == "de":
+        yield from _german_halves(text)
+    words_of = _TOKEN.findall(text)
+    if not any(_begins_number(word, lang) for word in words_of):
+        return
     tokens = [(match.start(), match.group()) for match in _TOKEN.finditer(text)]
-    for match in re.finditer(r"\banderthalb(?!\w)", text, re.IGNORECASE) if lang == "de" else ():
-        yield match.start(), match.end(), 1.5
-    for match in re.finditer(r"\b(\w+?)einhalb(?!\w)", text, re.IGNORECASE) if lang == "de" else ():
-        inner = find_numbers([_Word(match[1])], "de", threshold=0)
-        if inner:
-            yield match.start(), match.end(), inner[0].value + 0.5
-    for match in re.finditer(r"\beineinhalb(?!\w)", text, re.IGNORECASE) if lang == "de" else ():
-        yield match.start(), match.end(), 1.5
-    for found in find_numbers([_Word(token) for _, token in tokens], lang, threshold=0):
+    for found in find_numbers([_Word(token) for token in words_of], lang, threshold=0):
         start, (last, word) = tokens[found.start][0], tokens[found.end - 1]
         end = last + len(word)
         if _pattern(lang, "vague").search(text[:start]):
@@ -203,6 +214,20 @@ def _read_spelled(text: str, lang: str) -> Iterator[tuple[int, int, float]]:
         if _no_number(text[start:end].lower(), text[:start].lower(), text[end:].lower(), lang, found.is_ordinal):
             continue
         yield start, end, found.value
+
+
+_GERMAN_HALF = re.compile(r"\b(?P<unit>anderthalb|eineinhalb)(?!\w)|\b(?P<whole>\w+?)einhalb(?!\w)", re.IGNORECASE)
+
+
+def _german_halves(text: str) -> Iterator[tuple[int, int, float]]:
+    """anderthalb, zweieinhalb."""
+    from text_to_num import find_numbers
+
+    for match in _GERMAN_HALF.finditer(text):
+        if match["unit"]:
+            yield match.start(), match.end(), 1.5
+        elif inner := find_numbers([_Word(match["whole"])], "de", threshold=0):
+            yield match.start(), match.end(), inner[0].value + 0.5
 
 
 def _no_number(written: str, before: str, after: str, lang: str, ordinal: bool) -> bool:

@@ -18,7 +18,7 @@ from align.drafts import Checked, Match, draft_item, matches_of
 from align.embedding import SHIPPED_MODEL, Encoder, StaticEncoder, load_encoder
 from align.errors import ModelMismatchError
 from align.exchange import AlignedPair
-from align.explaining import explained
+from align.explaining import Explainer
 from align.index import NeighbourIndex, slot_of
 from align.ingesting import IngestReport, Intake
 from align.reading import read
@@ -274,8 +274,9 @@ class Pipeline(Archive):
         entry = describe([stripped], [own], self.tokens)[0]
         with self._guard:  # adding to the index while another thread searches it is unsafe
             relations = self._opinions.opinions(entry, self.index(), self.tokens, self.encoder.dimension)
+        explainer = Explainer(self.store, stripped, own)
         for found in matches_of(self.store, draft, relations):
-            yield replace(found, variant=explained(self.store, stripped, own, found.variant))
+            yield replace(found, variant=explainer.explained(found.variant))
 
 
 def _batched(entries: Iterable[Document | Rejection], size: int) -> Iterator[tuple[Document | Rejection, ...]]:

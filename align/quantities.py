@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
+
+import msgpack
 
 from align.moments import dates_agree, moments, weekday_agrees
 from align.numerals import Numeral, japanese_value, numerals
@@ -49,6 +51,7 @@ _NO_VALUE = re.compile(
     r"|\b24/7\b|(?<![\d])\d0s\b"  # round the clock, of an age
     r"|(?<![\w.,])\d+\.\d{1,2}\.\d+(?:\.\d+)*(?![\w,])"  # versions; dates were read before
 )
+_MAYBE_NO_VALUE = re.compile(r"\d|://|www\.|@")
 _HELD = "\x11"
 _VULGAR = {"½": 0.5, "¼": 0.25, "¾": 0.75, "⅓": 1 / 3, "⅔": 2 / 3, "⅛": 0.125}
 _RATIO = re.compile(r"(?<![\d.,])(\d+|[一二三四五六七八九十百千]+)分の(\d+|[一二三四五六七八九十百千]+)")
@@ -59,7 +62,19 @@ def quantities(text: str, lang: str, published: datetime.date | None = None) -> 
     return list(_quantities(text, lang, published))
 
 
-@lru_cache(maxsize=16_384)  # a text is compared with several others
+def pack_quantities(sentences: Sequence[Sequence[Quantity]]) -> bytes:
+    """For the store: the quantities of each sentence of a text."""
+    return bytes(
+        msgpack.packb([[(one.text, one.value, one.unit, one.end, one.article) for one in found] for found in sentences])
+    )
+
+
+def unpack_quantities(blob: bytes) -> list[list[Quantity]]:
+    """From the store."""
+    return [[Quantity(*one) for one in found] for found in msgpack.unpackb(blob)]
+
+
+@lru_cache(maxsize=4096)  # a text is compared with several others
 def _quantities(text: str, lang: str, published: datetime.date | None) -> tuple[Quantity, ...]:
     # NFKC makes an o of the sign of an ordinal.
     text = _without_vulgar(text, lang).replace("º", _HELD).replace("ª", _HELD)
@@ -74,7 +89,7 @@ def _quantities(text: str, lang: str, published: datetime.date | None) -> tuple[
     for moment in moments(text, lang, published):
         found.append((moment.start, Quantity(text[moment.start : moment.end].strip(), moment.value, moment.unit)))
         text = _blanked(text, moment.start, moment.end)
-    for match in _NO_VALUE.finditer(text):
+    for match in _NO_VALUE.finditer(text) if _MAYBE_NO_VALUE.search(text) else ():
         text = _blanked(text, match.start(), match.end())
     for start, end, value in _fractions(text, lang):
         found.append((start, Quantity(text[start:end], value, "fraction")))
@@ -139,6 +154,8 @@ def _blanked(text: str, start: int, end: int) -> str:
 
 def _without_vulgar(text: str, lang: str) -> str:
     """½ as a decimal fraction, which NFKC would take apart: 2½ is 2.5."""
+    if _VULGAR.keys().isdisjoint(text):
+        return text
     mark = "," if lang in ("de", "it") else "."
     for sign, value in _VULGAR.items():
         digits = f"{value:.6g}"[1:].replace(".", mark)
@@ -151,19 +168,24 @@ def _parts(lang: str) -> Choice:
     return Choice(table("parts", lang), before=r"[ -]", after=r"(?:s|n)?(?!\w)")
 
 
+@cache
+def _half(lang: str) -> re.Pattern[str]:
+    return re.compile(words("half", lang), re.IGNORECASE)
+
+
 def _fractions(text: str, lang: str) -> Iterator[tuple[int, int, float]]:
     if lang == "ja":
         for match in _RATIO.finditer(text):
             yield match.start(), match.end(), japanese_value(match[2]) / japanese_value(match[1])
     else:
         choice = _parts(spoken(lang))
-        for numeral in numerals(text, lang):
+        for numeral in numerals(text, lang) if choice.pattern.search(text) else ():
             part = choice.pattern.match(text, numeral.end)
             # "a third of", but not "a third ship" or "un terzo uomo"
             lone = numeral.article and spoken(lang) != "de"
             if part and (not lone or _ENDS_PART.match(text, part.end())):
                 yield numeral.start, part.end(), numeral.value / choice.value(part)
-    for match in re.finditer(words("half", lang), text, re.IGNORECASE):
+    for match in _half(spoken(lang)).finditer(text):
         yield match.start(), match.end(), 0.5
 
 

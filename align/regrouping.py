@@ -59,7 +59,7 @@ def _connected(
         queue += together.get(item_id, ())
         if (cluster := store.cluster_of(item_id)) not in clusters:
             clusters.add(cluster)
-            queue += (item.id for item in store.cluster_items(cluster or ""))
+            queue += store.cluster_item_ids(cluster or "")
         for found in store.edges_of(item_id):
             relations[found.a, found.b] = found
             if found.kind.joins or found.score >= thresholds.joins:

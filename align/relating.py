@@ -15,13 +15,13 @@ from align.comparison_rows import (
     FoundPairs,
     Opinions,
     joined,
-    lang_code,
-    lang_of,
     pack_copy,
     whole_features,
 )
 from align.describing import Described, TokenReader, traits_of
+from align.evidence import Places, Stack
 from align.index import SLOTS, NeighbourIndex, slot_of
+from align.language import lang_code, lang_of
 from align.neighbourhoods import FLOOR, NEAREST, Neighbourhoods, Numbers, Pairs, SharedKeys, pairs_of
 from align.records import Kind, Relation, Vectors
 from align.relations import compare, identical, margins, opinions_of, relation_of, shown_margin, weigh
@@ -35,6 +35,8 @@ RELATED = 0.02
 """Least probability of one story, inclusive, that makes two items related; a pair below is compared, and no relation."""
 BULK_SHARE = 0.2
 """Where more than this share of the items is affected, all comparisons are read at once."""
+TOGETHER = 64
+"""So many items are compared with their neighbours at a time, which they have in common for the most part."""
 PATCH = 400
 """About so many items that lie together are compared in a row, so that most of their neighbours are in memory."""
 
@@ -59,8 +61,8 @@ class Relating:
         self.keys = SharedKeys()
         self._run = 0
         self._noted: dict[int, int] = {}
-        self._described: dict[int, Described] = {}
-        self._whole: dict[int, Vectors] = {}
+        self._stack: Stack | None = None
+        self._place_of: dict[int, int] = {}  # in the stack
 
     def run(
         self, index: NeighbourIndex, tokens: TokenReader, dimension: int, progress: Progress | None = None
@@ -94,7 +96,7 @@ class Relating:
             fresh = {number: keys for number, keys in found.items() if self._noted.get(number) != hash(keys.tobytes())}
             self.keys.remove([number for number in fresh if number in self._noted])
             for number in fresh:
-                self._described.pop(number, None)
+                self._place_of.pop(number, None)
             self._note_keys(fresh)
             self._run = runs
 
@@ -109,7 +111,7 @@ class Relating:
         for number, lang, view in left:
             self.near.remove(np.array([number]))
             self._noted.pop(number, None)
-            self._described.pop(number, None)
+            self._place_of.pop(number, None)
             for shelf in index.shelves:
                 numbers = shelf.all_numbers()
                 least = self._reach(numbers, slot_of(lang), self.near.contains(numbers))
@@ -278,102 +280,73 @@ class Relating:
         order = np.lexsort((rights, place_of[lefts]))
         lefts, rights = lefts[order], rights[order]
         by_key = np.isin(_pair_keys(lefts, rights, size), _pair_keys(sharing[:, 0], sharing[:, 1], size))
-        starts = np.flatnonzero(np.diff(lefts, prepend=-1))
-        reader = _UnitRows(tokens)
+        starts = np.flatnonzero(np.diff(lefts, prepend=-1))[::TOGETHER].tolist()
         found: list[FoundPairs] = []
-        for done, (start, end) in enumerate(itertools.pairwise([*starts.tolist(), len(lefts)]), 1):
-            found += self._compare_one(int(lefts[start]), rights[start:end], by_key[start:end], reader, dimension)
-            if progress and done % 1000 == 0:
-                progress(f"{done} of {len(starts)} items compared")
+        for done, (start, end) in enumerate(itertools.pairwise([*starts, len(lefts)]), 1):
+            found += self._compare_patch(lefts[start:end], rights[start:end], by_key[start:end], tokens, dimension)
+            if progress and done % 10 == 0:
+                progress(f"{end} of {len(lefts)} pairs compared")
         together = joined(found) if found else None
         if together is not None:
             self.rows.put(together)
         return together
 
-    def _compare_one(
-        self, number: int, others: Numbers, by_key: NDArray[np.bool_], tokens: TokenReader, dimension: int
+    def _compare_patch(
+        self, lefts: Numbers, rights: Numbers, by_key: NDArray[np.bool_], tokens: TokenReader, dimension: int
     ) -> list[FoundPairs]:
-        """The comparisons of an item with `others` (n,) that are kept."""
-        left, *entries = self._describe([number, *others.tolist()], dimension)
-        alike = np.array([entry.digest == left.digest for entry in entries])
-        found: list[tuple[Numbers, NDArray[np.float64], NDArray[np.int32], dict[int, bytes]]] = []
+        """The comparisons of the pairs `lefts`, `rights` (n,), (n,) that are kept."""
+        numbers, places = np.unique(np.concatenate([lefts, rights]), return_inverse=True)
+        stack, at = self._stacked(numbers.tolist(), tokens, dimension)
+        ones, others = at[places].reshape(2, -1)
+        alike = stack.digests.rows[ones] == stack.digests.rows[others]
+        found: list[tuple[Places, NDArray[np.float64], NDArray[np.int32], dict[int, bytes]]] = []
         # Of 300 copies no pair needs more evidence than that.
         if len(same := np.flatnonzero(alike & by_key)):
             features = np.zeros((len(same), len(FEATURES)), dtype=np.int32)
             exact = pack_copy((Kind.EXACT, 1.0, ()))
             found.append((same, np.full(len(same), -FLOOR_LOGIT), features, dict.fromkeys(range(len(same)), exact)))
         if len(distinct := np.flatnonzero(~alike)):
-            table, logits, copies = weigh(
-                left, [entries[place] for place in distinct.tolist()], tokens, load_verifier()
-            )
+            table, logits, copies = weigh(stack, ones[distinct], others[distinct], load_verifier())
             keep = logits > FLOOR_LOGIT
             keep[list(copies)] = True
             kept = np.flatnonzero(keep)
             overlaps = {row: pack_copy(copies[place]) for row, place in enumerate(kept.tolist()) if place in copies}
-            found.append((distinct[kept], logits[kept], whole_features(table[kept]), overlaps))
-        return [
-            self._found(
-                number,
-                left,
-                others[places],
-                [entries[place] for place in places.tolist()],
-                by_key[places],
-                logits,
-                features,
-                overlaps,
+            if len(kept):
+                found.append((distinct[kept], logits[kept], whole_features(table[kept]), overlaps))
+        parts = []
+        for pairs, logits, features, overlaps in found:
+            one, other = ones[pairs], others[pairs]
+            is_second = np.array(
+                [stack.ids[i] > stack.ids[j] for i, j in zip(one.tolist(), other.tolist(), strict=True)]
             )
-            for places, logits, features, overlaps in found
-            if len(places)
-        ]
+            a, b = np.where(is_second, (rights[pairs], lefts[pairs]), (lefts[pairs], rights[pairs]))
+            lang_a, lang_b = stack.langs.rows[np.where(is_second, (other, one), (one, other))]
+            similarity = np.einsum("ij,ij->i", stack.wholes.rows[one], stack.wholes.rows[other])
+            parts.append(FoundPairs(a, b, lang_a, lang_b, logits, similarity, by_key[pairs], features, overlaps))
+        return parts
 
-    def _found(
-        self,
-        number: int,
-        left: Described,
-        others: Numbers,
-        entries: Sequence[Described],
-        by_key: NDArray[np.bool_],
-        logits: NDArray[np.float64],
-        features: NDArray[np.int32],
-        overlaps: dict[int, bytes],
-    ) -> FoundPairs:
-        first = np.array([left.id < entry.id for entry in entries])
-        lang = np.array([lang_code(entry.lang) for entry in entries])
-        own = lang_code(left.lang)
-        similarity = np.stack(
-            [self._view(other, entry) for other, entry in zip(others.tolist(), entries, strict=True)]
-        ) @ self._view(number, left)
-        return FoundPairs(
-            np.where(first, number, others), np.where(first, others, number), np.where(first, own, lang), np.where(first, lang, own),
-            logits, similarity, by_key, features, overlaps,
-        )  # fmt: skip
-
-    def _view(self, number: int, described: Described) -> Vectors:
-        """The story view (d,) by which neighbours are found: of the whole text, whatever counts in it."""
-        return np.asarray(self._whole.get(number, described.vectors.views[0]))
+    def _stacked(self, numbers: Sequence[int], tokens: TokenReader, dimension: int) -> tuple[Stack, Places]:
+        """A stack that holds these items, and their places (n,) in it."""
+        if self._stack is None or len(self._stack) > KEPT:
+            self._stack, self._place_of = Stack(tokens, dimension), {}
+        if missing := [number for number in numbers if number not in self._place_of]:
+            self._place_of |= zip(missing, range(len(self._stack), len(self._stack) + len(missing)), strict=True)
+            self._stack.add(self._describe(missing, dimension))
+        return self._stack, np.array([self._place_of[number] for number in numbers], dtype=np.int64)
 
     def _describe(self, numbers: Sequence[int], dimension: int) -> list[Described]:
-        """Items ready to be compared, from memory or the store."""
-        missing = [number for number in numbers if number not in self._described]
-        if missing:
-            vectors = self.store.vectors_of(missing, dimension)
-            traits = self.rows.traits(missing)
-            heads = self.store.heads(missing)
-            shared = shared_sentences(self.store)
-            for number, item in self.store.items_by_number(
-                holders_of_shared(self.store, missing) if shared else ()
-            ).items():
-                # Neighbours are found and let go by the whole text's view.
-                self._whole[number] = vectors[number].views[0]
+        """Items of the store, ready to be compared."""
+        vectors, traits, heads = (
+            self.store.vectors_of(numbers, dimension),
+            self.rows.traits(numbers),
+            self.store.heads(numbers),
+        )
+        whole = {number: vectors[number].views[0] for number in numbers}
+        shared = shared_sentences(self.store)
+        if shared:
+            for number, item in self.store.items_by_number(holders_of_shared(self.store, numbers)).items():
                 vectors[number] = without_boilerplate(item, vectors[number], shared)[1]
-            for number in missing:
-                self._described[number] = Described(*heads[number], vectors[number], traits[number])
-        found = [self._described[number] for number in numbers]
-        if len(self._described) > KEPT:
-            for number in list(itertools.islice(self._described, KEPT // 4)):  # those that have been held longest
-                del self._described[number]
-                self._whole.pop(number, None)
-        return found
+        return [Described(*heads[number], vectors[number], traits[number], whole[number]) for number in numbers]
 
     def _settle(self, affected: set[int], compared: FoundPairs | None) -> set[str]:
         """Decide the relations of the affected items' pairs anew; returns the items of those that have changed.
@@ -417,13 +390,15 @@ class Relating:
             near |= set(found[0][(found[0] >= 0) & (cosines[0] >= FLOOR)].tolist())
         # Another process may have deleted one since.
         alive = sorted(self.store.heads(sorted(near)))
-        others = self._describe(alive, dimension)
+        stack, places = self._stacked(alive, tokens, dimension)
+        place = len(stack)
+        stack.add([draft])  # and it stays there, at a place that nothing else asks for
+        alike = stack.digests.rows[places] == stack.digests.rows[place]
         verifier = load_verifier()
-        digest = draft.digest
-        pairs = [identical(draft, other) for other in others if other.digest == digest]
-        pairs += compare(draft, [other for other in others if other.digest != digest], tokens, verifier, FLOOR_LOGIT)
-        numbers = {draft.id: -1} | dict(zip((other.id for other in others), alive, strict=True))
-        own = opinions_of(pairs, numbers, {other.lang: lang_code(other.lang) for other in (draft, *others)})
+        pairs = [identical(stack, place, other) for other in places[alike].tolist()]
+        pairs += compare(stack, place, places[~alike], verifier, FLOOR_LOGIT)
+        numbers = {draft.id: -1} | dict(zip((stack.ids[other] for other in places.tolist()), alive, strict=True))
+        own = opinions_of(pairs, numbers, {lang: lang_code(lang) for pair in pairs for lang in pair.langs})
         stored = self.rows.opinions([numbers[pair.b if pair.a == draft.id else pair.a] for pair in pairs])
         table = margins(own, np.concatenate([own, stored[list(own.dtype.names or ())]]))
         found_relations = [
@@ -431,40 +406,6 @@ class Relating:
             for pair, row, probability in zip(pairs, table.tolist(), verifier.settled(table).tolist(), strict=True)
         ]
         return [found for found in found_relations if found.kind.joins or found.score >= RELATED]
-
-
-class _UnitRows:
-    """Piece vectors of unit length that are worked out once: of a few thousand texts most words come again and again."""
-
-    def __init__(self, tokens: TokenReader) -> None:
-        self._tokens = tokens
-        self._places = np.zeros(0, dtype=np.int64)  # by piece; 0 where there is none yet
-        self._rows: Vectors = np.zeros((1, 0), dtype=np.float32)
-        self._used = 1
-
-    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        return self._tokens.token_ids(texts)
-
-    def rows(self, ids: Sequence[int]) -> Vectors:
-        return self._tokens.rows(ids)
-
-    def unit_rows(self, ids: NDArray[np.int32]) -> Vectors:
-        """(len(ids), d) piece vectors of unit length."""
-        highest = int(ids.max())
-        if highest >= len(self._places):
-            self._places = np.append(self._places, np.zeros(2 * highest + 1 - len(self._places), dtype=np.int64))
-        missing = np.unique(ids[self._places[ids] == 0])
-        if len(missing):
-            rows = self._tokens.unit_rows(missing)
-            needed = self._used + len(rows)
-            if needed > len(self._rows):
-                grown = np.empty((2 * needed, rows.shape[1]), dtype=np.float32)
-                grown[: self._used] = self._rows[: self._used] if self._rows.shape[1] else 0.0
-                self._rows = grown
-            self._rows[self._used : needed] = rows
-            self._places[missing] = np.arange(self._used, needed)
-            self._used = needed
-        return self._rows.take(self._places[ids], axis=0)
 
 
 def _pair_keys(ones: Numbers, others: Numbers, size: int) -> Numbers:

@@ -13,13 +13,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from align.describing import KEYWORDS, Described, TokenReader, number_weight
-from align.records import Evidence, Kind, Relation, Vectors
-from align.verifier import FEATURES, FLOOR_LOGIT, Verifier
+from align.evidence import Places, Stack, features
+from align.language import lang_of
+from align.records import Evidence, Kind, Relation
+from align.verifier import FEATURES, FLOOR_LOGIT, Verifier, groups_of
 
 NEAR_OVERLAP = 0.50
 """Least share of either text's shingles in the other that makes an edited copy, inclusive: one word in seven may differ."""
@@ -31,10 +33,6 @@ EXCERPT_SHINGLES = 12
 """Fewest shingles a text must have to be called an excerpt: less is a phrase."""
 OVERLAP_SIMILARITY = 0.6
 """Least similarity of some two sentences of texts whose shingles are compared: copies and excerpts have sentences all but equal."""
-UNDATED = 1.0
-"""Days that two items are taken to be apart where the date of one is not known: what speaks neither for one story nor against it."""
-MOST_APART = 15.0
-"""More days than this say no more than this many."""
 JOINS = 0.6
 """Least probability that makes a relation join, inclusive.
 
@@ -73,123 +71,59 @@ class Comparison:
     extra: tuple[tuple[str, str | float], ...] = ()
 
 
-def time_apart(left: float | None, right: float | None) -> float:
-    """log2(1 + days) between two moments in days, in [0, 4]."""
-    days = UNDATED if left is None or right is None else min(abs(left - right), MOST_APART)
-    return math.log2(1.0 + days)
-
-
-def features(left: Described, others: Sequence[Described], tokens: TokenReader) -> NDArray[np.float64]:
-    """The evidence of `left` with each of `others`, as numbers: (len(others), len(FEATURES)), rounded to four decimals.
-
-    The same whichever item comes first. `tokens` gives the vectors of the pieces.
-
-    `story`: cosine of the story views. `lead`: the better cosine of one item's lead and the other's story.
-    `short_covered`, `long_covered`: how well the sentences of the shorter and of the longer text find a
-    counterpart in the other, the mean of their best cosines by sentence length. `best`: the best cosine of
-    two sentences. `short_words`, `long_words`: the same coverage for the heaviest words. `numbers_agree`:
-    the weight of the numbers both have over that of the text that has fewer, plus one; `numbers_shared`:
-    their weight through log1p. `names_agree`, `names_shared`: the same for names, by their sound (``align.sounds``).
-    `time_apart`: log2(1 + days) between their publication; `undated`: 1 where the date of one is not known.
-    """
-    views = np.concatenate([other.vectors.views[:2] for other in others])  # (2 c, d), story and lead in turn
-    cosines = views @ left.vectors.views[:2].T
-    forward, backward, best = _sentences_covered(left, others)
-    word_forward, word_backward = _words_covered(left, others, tokens)
-    shorter = np.array(
-        [(left.traits.length, other.id) <= (other.traits.length, left.id) for other in others], dtype=bool
-    )
-    shared = [left.numbers & other.numbers for other in others]
-    shared_numbers = np.array([number_weight(found) if found else 0.0 for found in shared])
-    fewer_numbers = np.minimum(left.weight_of_numbers, [other.weight_of_numbers for other in others])
-    shared_names = np.array([len(left.names & other.names) for other in others])
-    fewer_names = np.minimum(len(left.names), [len(other.names) for other in others])
-    columns = (
-        cosines[::2, 0],
-        np.maximum(cosines[::2, 1], cosines[1::2, 0]),
-        np.where(shorter, forward, backward),
-        np.where(shorter, backward, forward),
-        best,
-        np.where(shorter, word_forward, word_backward),
-        np.where(shorter, word_backward, word_forward),
-        shared_numbers / (fewer_numbers + 1.0),
-        np.log1p(shared_numbers),
-        shared_names / (fewer_names + 1.0),
-        np.log1p(shared_names),
-        np.array([time_apart(left.day, other.day) for other in others]),
-        np.array([float(left.day is None or other.day is None) for other in others]),
-    )
-    return np.stack(columns, axis=1, dtype=np.float64).round(4)
-
-
-def _sentences_covered(left: Described, others: Sequence[Described]) -> tuple[Vectors, Vectors, Vectors]:
-    """The weighted mean of the best cosines of `left`'s sentences in each of c others (c,), of theirs in it, and the best of all."""
-    counts = [len(other.vectors.sentences) for other in others]
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    cosines = left.vectors.sentences @ np.concatenate([other.vectors.sentences for other in others]).T  # (m, n)
-    forward = np.maximum.reduceat(cosines, starts, axis=1)  # (m, c)
-    weights = np.concatenate([other.sentence_weights for other in others])
-    backward = np.add.reduceat(cosines.max(axis=0) * weights, starts)
-    return left.sentence_weights @ forward, backward, forward.max(axis=0)
-
-
-def _words_covered(left: Described, others: Sequence[Described], tokens: TokenReader) -> tuple[Vectors, Vectors]:
-    """The same for the heaviest words, (c,) and (c,). Neighbours use the same words: each is looked at once."""
-    words, places = np.unique(np.concatenate([other.words for other in others]), return_inverse=True)
-    cosines = tokens.unit_rows(words) @ tokens.unit_rows(left.words).T  # (n, KEYWORDS)
-    forward = cosines.take(places, axis=0).reshape(len(others), KEYWORDS, KEYWORDS).max(axis=1)
-    weights = np.concatenate([other.word_weights for other in others]).reshape(len(others), KEYWORDS)
-    best = cosines.max(axis=1).take(places).reshape(len(others), KEYWORDS)
-    return forward @ left.word_weights, np.einsum("ij,ij->i", best, weights)
-
-
 Copy = tuple[Kind, float, tuple[tuple[str, str | float], ...]]
 """Near or excerpt, the overlap in [0, 1], and evidence."""
 
 
 def weigh(
-    left: Described, others: Sequence[Described], tokens: TokenReader, verifier: Verifier
+    stack: Stack, ones: Places, others: Places, verifier: Verifier
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[int, Copy]]:
-    """What `left` shows with each of `others`: `features` (n, f), first opinions (n,), and by row those that are copies."""
-    table = features(left, others, tokens)
-    logits = verifier.first(table, [(left.lang, other.lang) for other in others]).round(4)
-    alike = np.flatnonzero(table[:, FEATURES.index("best")] >= OVERLAP_SIMILARITY).tolist()
-    copies = ((row, _copy(left, others[row])) for row in alike if others[row].lang == left.lang)
+    """What pairs of places in `stack` (n,), (n,) show: `features` (n, f), first opinions (n,), and by row those that are copies."""
+    table = features(stack, ones, others)
+    langs = stack.langs.rows[ones], stack.langs.rows[others]
+    logits = verifier.first(table, groups_of(*langs)).round(4)
+    alike = np.flatnonzero((table[:, FEATURES.index("best")] >= OVERLAP_SIMILARITY) & (langs[0] == langs[1])).tolist()
+    copies = ((row, _copy(stack, int(ones[row]), int(others[row]))) for row in alike)
     return table, logits, {row: copy for row, copy in copies if copy is not None}
 
 
-def compare(
-    left: Described, others: Sequence[Described], tokens: TokenReader, verifier: Verifier, least: float = -math.inf
-) -> list[Comparison]:
-    """`left` with each of `others`, none of which is `left` itself; only copies and pairs whose logit is above `least`."""
-    if not others:
+def compare(stack: Stack, one: int, others: Places, verifier: Verifier, least: float = -math.inf) -> list[Comparison]:
+    """The text at one place of `stack` with `others` (n,), none of which it is; only copies and pairs whose logit is above `least`."""
+    if not len(others):
         return []
-    table, logits, copies = weigh(left, others, tokens, verifier)
-    found = []
-    for row, (other, values, logit) in enumerate(zip(others, table.tolist(), logits.tolist(), strict=True)):
-        if row in copies or logit > least:
-            a, b = (left, other) if left.id < other.id else (other, left)
-            found.append(Comparison(a.id, b.id, (a.lang, b.lang), tuple(values), logit, *copies.get(row, ())))
-    return found
+    table, logits, copies = weigh(stack, np.full_like(others, one), others, verifier)
+    return [
+        _comparison(stack, one, other, tuple(values), logit, *copies.get(row, ()))
+        for row, (other, values, logit) in enumerate(zip(others.tolist(), table.tolist(), logits.tolist(), strict=True))
+        if row in copies or logit > least
+    ]
 
 
-def identical(left: Described, right: Described) -> Comparison:
-    """The comparison of two items with the same body: of 300 copies no pair needs more evidence than that."""
-    a, b = (left, right) if left.id < right.id else (right, left)
-    return Comparison(a.id, b.id, (a.lang, b.lang), (), -FLOOR_LOGIT, Kind.EXACT, 1.0)
+def identical(stack: Stack, one: int, other: int) -> Comparison:
+    """The comparison of two texts with the same body: of 300 copies no pair needs more evidence than that."""
+    return _comparison(stack, one, other, (), -FLOOR_LOGIT, Kind.EXACT, 1.0)
 
 
-def _copy(left: Described, right: Described) -> Copy | None:
+def _comparison(stack: Stack, one: int, other: int, *shown: Any) -> Comparison:
+    a, b = (one, other) if stack.ids[one] < stack.ids[other] else (other, one)
+    lang_a, lang_b = (lang_of(int(stack.langs.rows[place])) for place in (a, b))
+    return Comparison(stack.ids[a], stack.ids[b], (lang_a, lang_b), *shown)
+
+
+def _copy(stack: Stack, left: int, right: int) -> Copy | None:
     """Near or excerpt by overlap, of texts in one language; else None."""
-    fewer, more = sorted((left, right), key=lambda entry: (len(entry.traits.shingles), entry.id))
-    n_fewer, n_more = len(fewer.traits.shingles), len(more.traits.shingles)
-    common = len(np.intersect1d(fewer.traits.shingles, more.traits.shingles, assume_unique=True))
+    fewer, more = sorted((left, right), key=lambda place: (len(stack.shingles[place]), stack.ids[place]))
+    few, many = stack.shingles[fewer], stack.shingles[more]
+    n_fewer, n_more = len(few), len(many)
+    places = np.searchsorted(many, few)
+    inner = places < n_more
+    common = int((many[places[inner]] == few[inner]).sum())
     inside, outside = common / max(n_fewer, 1), common / max(n_more, 1)
     shorter = n_fewer < EXCERPT_SIZE * n_more
     if outside >= NEAR_OVERLAP and inside >= NEAR_OVERLAP and not (shorter and inside >= CONTAINED):
         return Kind.NEAR, round(inside, 4), (("changed", round(1.0 - outside, 4)),)
     if inside >= CONTAINED and n_fewer >= EXCERPT_SHINGLES:
-        return Kind.EXCERPT, round(inside, 4), (("contained", fewer.id), ("share_of_longer", round(outside, 4)))
+        return Kind.EXCERPT, round(inside, 4), (("contained", stack.ids[fewer]), ("share_of_longer", round(outside, 4)))
     return None
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from align.language import lang_code
+
 FEATURES = (
     "story",
     "lead",
@@ -37,16 +39,15 @@ GROUPS = ("within", "latin", "japanese")
 FLOOR_LOGIT = -4.0
 """A pair whose first opinion is not above this, a chance of one in 55, is no neighbour of consequence and is not kept."""
 
+_JAPANESE = lang_code("ja")
 _FITTED = Path(__file__).with_name("verifier.json")
 
 Rows = NDArray[np.float64]
 
 
-def group_of(langs: tuple[str, str]) -> str:
-    """One language, two that share a script's names, or Japanese with another."""
-    if langs[0] == langs[1]:
-        return "within"
-    return "japanese" if "ja" in langs else "latin"
+def groups_of(ones: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The group (n,), an index into GROUPS, of pairs in these languages (``lang_code``): one, two that share a script's names, or Japanese with another."""
+    return np.where(ones == others, 0, np.where((ones == _JAPANESE) | (others == _JAPANESE), 2, 1))
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,9 @@ class Verifier:
     first_weights: dict[str, Rows]
     settled_weights: Rows
 
-    def first(self, table: Rows, langs: Sequence[tuple[str, str]]) -> Rows:
-        """Logits (n,) of features (n, len(FEATURES)) of pairs in these languages; within ±30."""
-        by_group = np.stack([self.first_weights[group] for group in GROUPS])
-        weights = by_group[[GROUPS.index(group_of(pair)) for pair in langs]]
+    def first(self, table: Rows, groups: NDArray[np.int64]) -> Rows:
+        """Logits (n,) of features (n, len(FEATURES)) of pairs of these `groups` (n,); within ±30."""
+        weights = np.stack([self.first_weights[group] for group in GROUPS])[groups]
         return np.asarray((weights[:, 0] + (weights[:, 1:] * table).sum(axis=1)).clip(-30, 30))
 
     def settled(self, table: Rows) -> Rows:

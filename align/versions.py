@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from align.embedding import Encoder
 from align.encodings import decode, unix_newlines
 from align.errors import InputError
 from align.language import identify_language
+from align.quantities import Quantity, quantities
 from align.records import Item
 from align.sentences import Alignment, align_sentences
 from align.splitting import split_sentences
@@ -31,10 +33,16 @@ class Version:
 def version_of_item(item: Item) -> Version:
     """The sentences of an item, its title first."""
     text = full_text(item)
-    return Version(item.id, item.lang, tuple(text[start:end] for start, end in item_sentences(item)), _day(item))
+    return Version(item.id, item.lang, tuple(text[start:end] for start, end in item_sentences(item)), local_day(item))
 
 
-def _day(item: Item) -> datetime.date | None:
+def quantities_of_item(item: Item, spans: Sequence[tuple[int, int]]) -> list[list[Quantity]]:
+    """The quantities of each sentence of an item, the sentences being slices of ``full_text(item)``."""
+    text, day = full_text(item), local_day(item)
+    return [quantities(text[start:end], item.lang, day) for start, end in spans]
+
+
+def local_day(item: Item) -> datetime.date | None:
     """The day that an item was published on where its readers are: Japan is nine hours ahead."""
     if item.published is None:
         return None

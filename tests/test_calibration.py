@@ -8,9 +8,10 @@ import math
 import numpy as np
 import pytest
 
-from align.calibration import BANDS, band, load_calibration, width
+from align.calibration import BANDS, band, load_calibration
 from align.embedding import StaticEncoder
 from align.errors import InputError
+from align.widths import width
 from training.calibration import curve
 
 LANGUAGES = ("en", "de", "it", "ja", "fr")

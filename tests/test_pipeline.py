@@ -347,3 +347,22 @@ def test_an_update_says_which_numbers_changed(pipeline: Pipeline) -> None:
         assert variant.evidence["numbers"]["changed"] == ["14 → 17"]
         assert "1.2 million euros = 1.2 million euros" in variant.evidence["numbers"]["agree"]
         assert variant.evidence["days_apart"] == 0.25
+
+
+def test_days_named_from_two_days_agree(pipeline: Pipeline) -> None:
+    """Yesterday and the day before yesterday are one day in the evidence, if published a day apart; also in an index that kept no quantities."""
+    text = (
+        "A tram left the rails in Linz {day}, and fourteen passengers were taken to hospital, the fire brigade said. "
+        "Damage was put at 1.2 million euros, and the line stays closed for repairs, the operator said in a statement."
+    )
+    rows = [
+        {"id": "first", "text": text.format(day="yesterday"), "published": "2026-03-03T09:00:00+01:00"},
+        {"id": "later", "text": text.format(day="the day before yesterday"), "published": "2026-03-04T09:00:00+01:00"},
+    ]
+    pipeline.ingest_documents([parse_record(row, row["id"], "made", 1) for row in rows])
+    [kept] = pipeline.variants("first")[2]
+    assert "yesterday = the day before yesterday" in kept.evidence["numbers"]["agree"]
+    with pipeline.store.writing():
+        assert pipeline.store.execute("DELETE FROM quantities").rowcount == 2
+    [read] = pipeline.variants("first")[2]
+    assert read == kept

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from align.calibration import ANY, BANDS, band, language_pair, width
+from align.calibration import ANY, BANDS, band, language_pair
 from align.embedding import Encoder, load_encoder
 from align.records import Item, Vectors
 from align.vectors import vectorise
+from align.widths import width
 from training.development import REGISTERS, DevelopmentPair, read_development
 from training.pairs import comparable, log
 from training.prepare import DEVELOPMENT

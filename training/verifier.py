@@ -31,15 +31,16 @@ from numpy.typing import NDArray
 from align.clustering import cluster_items
 from align.describing import Described, describe
 from align.embedding import StaticEncoder, load_encoder
-from align.language import identify_language
+from align.evidence import Stack, times_apart
+from align.language import identify_language, lang_code
 from align.measures import b_cubed
 from align.neighbourhoods import FLOOR
 from align.reading import read
 from align.records import Document, Item, ItemVectors, Rejection
-from align.relations import Comparison, compare, margins, opinions_of, settle, time_apart
+from align.relations import Comparison, compare, margins, opinions_of, settle
 from align.segmenting import segment, segment_texts
 from align.vectors import vectorise
-from align.verifier import FEATURES, GROUPS, MARGINS, Verifier, group_of
+from align.verifier import FEATURES, GROUPS, MARGINS, Verifier, groups_of
 from training.pairs import log
 
 WINDOW_CORPORA = (
@@ -73,8 +74,8 @@ class Labelled:
         return np.array([pair.features for pair in self.comparisons])
 
     @property
-    def langs(self) -> list[tuple[str, str]]:
-        return [pair.langs for pair in self.comparisons]
+    def groups(self) -> NDArray[np.int64]:
+        return groups_of(*np.array([tuple(map(lang_code, pair.langs)) for pair in self.comparisons]).T)
 
 
 def topic_of(item_id: str) -> str:
@@ -108,17 +109,12 @@ def described_stories(folders: list[Path], encoder: StaticEncoder) -> list[Descr
 
 def story_pairs(described: list[Described], encoder: StaticEncoder) -> Labelled:
     """Every pair of items that could be proposed."""
-    views = np.stack([entry.vectors.views[0] for entry in described])
-    close = views @ views.T >= FLOOR
+    stack = Stack(encoder, encoder.dimension)
+    stack.add(described)
+    views = stack.views.rows[: len(stack), 0]
+    close = np.triu(views @ views.T >= FLOOR, 1)
     comparisons = [
-        pair
-        for number, entry in enumerate(described)
-        for pair in compare(
-            entry,
-            [described[number + 1 + other] for other in np.flatnonzero(close[number, number + 1 :])],
-            encoder,
-            BLANK,
-        )
+        pair for place in range(len(stack)) for pair in compare(stack, place, np.flatnonzero(close[place]), BLANK)
     ]
     return Labelled(
         comparisons,
@@ -144,12 +140,13 @@ def dated(stories: Labelled, described: list[Described], way: str, seed: int) ->
         }
     place = len(FEATURES) - 2  # time_apart and undated stand last
 
-    def redated(pair: Comparison) -> Comparison:
-        apart = round(time_apart(day[pair.a], day[pair.b]), 4)
-        undated = float(day[pair.a] is None or day[pair.b] is None)
-        return replace(pair, features=(*pair.features[:place], apart, undated))
-
-    return replace(stories, comparisons=[redated(pair) for pair in stories.comparisons])
+    sides = ([day[getattr(pair, side)] for pair in stories.comparisons] for side in ("a", "b"))
+    times = np.stack(times_apart(*(np.array(side, dtype=np.float64) for side in sides)), axis=1).round(4)
+    redated = (
+        replace(pair, features=(*pair.features[:place], *own))
+        for pair, own in zip(stories.comparisons, times.tolist(), strict=True)
+    )
+    return replace(stories, comparisons=list(redated))
 
 
 def _from_document(document: Document) -> Item:
@@ -175,24 +172,18 @@ def window_pairs(data: Path, encoder: StaticEncoder, seed: int) -> Labelled:
             lefts.append(_cut(f"{corpus}.{number}.a", source_lang, [row[0] for row in window], chance))
             rights.append(_cut(f"{corpus}.{number}.b", target_lang, [row[1] for row in window], chance))
         left, right = _described(lefts, encoder), _described(rights, encoder)
-        across = _similarity(left, right)
-        within = _similarity(left, left)
+        stack = Stack(encoder, encoder.dimension)
+        stack.add([*left, *right])
+        stories = stack.views.rows[: len(stack), 0]
+        similarity = stories[: len(left)] @ stories.T
+        within, across = similarity[:, : len(left)], similarity[:, len(left) :]
         np.fill_diagonal(within, -1.0)
         for number in range(len(left)):
             nearest = [other for other in np.argsort(-across[number])[:4].tolist() if other != number][:3]
-            others = [
-                right[number],
-                *(right[other] for other in nearest),
-                *(left[int(other)] for other in np.argsort(-within[number])[:2]),
-            ]
-            comparisons += compare(left[number], others, encoder, BLANK)
+            others = np.array([*(len(left) + place for place in (number, *nearest)), *np.argsort(-within[number])[:2]])
+            comparisons += compare(stack, number, others, BLANK)
             same += [True] + [False] * (len(others) - 1)
     return Labelled(comparisons, np.array(same), [""] * len(same))
-
-
-def _similarity(left: list[Described], right: list[Described]) -> NDArray[np.float32]:
-    stories = [np.stack([entry.vectors.views[0] for entry in side]) for side in (left, right)]
-    return np.asarray(stories[0] @ stories[1].T, dtype=np.float32)
 
 
 def _cut(item_id: str, lang: str, sentences: list[str], chance: random.Random) -> Item:
@@ -230,18 +221,17 @@ def fit_first(
     weight = np.concatenate(
         [np.full(len(stories) * int(keep.sum()), 1.0 / len(stories)), np.full(len(windows.same), window_weight)]
     )
-    kept_langs = [pair for pair, kept in zip(stories[0].langs, keep, strict=True) if kept]
-    langs = kept_langs * len(stories) + windows.langs
-    groups = np.array([group_of(pair) for pair in langs])
+    groups = np.concatenate([np.tile(stories[0].groups[keep], len(stories)), windows.groups])
     first = {
-        group: fit(table[groups == group], same[groups == group], weight[groups == group], strength) for group in GROUPS
+        group: fit(table[groups == place], same[groups == place], weight[groups == place], strength)
+        for place, group in enumerate(GROUPS)
     }
     return Verifier(first, np.zeros(1 + len(MARGINS)))
 
 
 def with_opinion(labelled: Labelled, verifier: Verifier) -> list[Comparison]:
     """The comparisons with the verifier's first opinion of them."""
-    logits = verifier.first(labelled.table, labelled.langs)
+    logits = verifier.first(labelled.table, labelled.groups)
     return [
         replace(pair, logit=round(float(logit), 4)) for pair, logit in zip(labelled.comparisons, logits, strict=True)
     ]

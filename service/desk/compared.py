@@ -24,12 +24,17 @@ class Contradiction:
 
 @dataclass(frozen=True)
 class Compared:
-    """An alignment and what differs; `mates` are, for each sentence of b, those of a in its bead, `moved` those of b that moved."""
+    """An alignment and what differs.
+
+    `mates` are, for each sentence of b, those of a in its bead, `moved` those of b that moved; `titled` says
+    of a and of b whether the first sentence is a title.
+    """
 
     alignment: Alignment
     differences: Differences
     mates: tuple[tuple[int, ...], ...]
     moved: frozenset[int]
+    titled: tuple[bool, bool]
 
     @property
     def a(self) -> tuple[str, ...]:
@@ -71,16 +76,19 @@ class Compared:
 def compare_items(a: Item, others: Sequence[Item], encoder: Encoder) -> list[Compared]:
     """`a` aligned with each of `others`."""
     first = version_of_item(a)
-    return [_compared(align_versions(first, version_of_item(other), encoder), encoder) for other in others]
+    return [
+        _compared(align_versions(first, version_of_item(other), encoder), (bool(a.title), bool(other.title)), encoder)
+        for other in others
+    ]
 
 
-def _compared(alignment: Alignment, encoder: Encoder) -> Compared:
+def _compared(alignment: Alignment, titled: tuple[bool, bool], encoder: Encoder) -> Compared:
     mates: list[tuple[int, ...]] = [()] * len(alignment.b)
     for bead in _all_beads(alignment):
         for place in bead.b if bead.a else ():
             mates[place] = bead.a
     moved = frozenset(place for bead in alignment.moved for place in bead.b)
-    return Compared(alignment, differences(alignment, encoder), tuple(mates), moved)
+    return Compared(alignment, differences(alignment, encoder), tuple(mates), moved, titled)
 
 
 def _all_beads(alignment: Alignment) -> tuple[Bead, ...]:

@@ -1,0 +1,233 @@
+"""Described texts → what pairs of them show by themselves, as numbers.
+
+Texts that lie together are compared together: their sentences, words, numbers and names are laid end to end in arrays
+once, and each text's pairs are read from these.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from align.describing import KEYWORDS, Described, TokenReader, number_weight
+from align.language import lang_code
+from align.records import Vectors
+
+UNDATED = 1.0
+"""Days that two items are taken to be apart where the date of one is not known: what speaks neither for one story nor against it."""
+MOST_APART = 15.0
+"""More days than this say no more than this many."""
+
+_COLUMN_BITS = 32
+
+Places = NDArray[np.int64]
+
+
+class Stack:
+    """Described texts, laid end to end; each is at a place, from 0 on. `tokens` gives the vectors of the pieces."""
+
+    def __init__(self, tokens: TokenReader, dimension: int) -> None:
+        self._tokens = tokens
+        self.ids: list[str] = []
+        self.shingles: list[NDArray[np.uint32]] = []
+        self.langs = _Table(np.int64)
+        self.days = _Table(np.float64)  # nan where it is not known
+        self.lengths = _Table(np.int64)
+        self.digests = _Table(np.uint64)
+        self.views = _Table(np.float32, 2, dimension)  # of the story and of the lead
+        self.wholes = _Table(np.float32, dimension)
+        self.sentences = _Table(np.float32, dimension)
+        self.sentence_weights = _Table(np.float32)
+        self.counts, self.starts = _Table(np.int64), _Table(np.int64)  # of the sentences
+        self.words, self.word_weights = _Table(np.int64, KEYWORDS), _Table(np.float32, KEYWORDS)  # rows of `pieces`
+        self.pieces = _Table(np.float32, dimension)
+        self._row_of_piece = np.empty(0, dtype=np.int64)  # -1 where there is none
+        self.numbers, self.names = _Holdings(), _Holdings()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def add(self, entries: Sequence[Described]) -> None:
+        """Lay `entries` after those that are there."""
+        self.ids += [entry.id for entry in entries]
+        self.shingles += [entry.traits.shingles for entry in entries]
+        self.langs.add([lang_code(entry.lang) for entry in entries])
+        self.days.add([np.nan if entry.day is None else entry.day for entry in entries])
+        self.lengths.add([entry.traits.length for entry in entries])
+        self.digests.add([entry.traits.digest for entry in entries])
+        self.views.add(np.stack([entry.vectors.views[:2] for entry in entries]))
+        self.wholes.add(np.stack([entry.whole for entry in entries]))
+        counts = np.array([len(entry.vectors.sentences) for entry in entries])
+        self.counts.add(counts)
+        self.starts.add(self.sentences.used + np.cumsum(counts) - counts)
+        self.sentences.add(np.concatenate([entry.vectors.sentences for entry in entries]))
+        self.sentence_weights.add(np.concatenate([entry.sentence_weights for entry in entries]))
+        self.words.add(self._rows_of_pieces(np.stack([entry.words for entry in entries])))
+        self.word_weights.add(np.stack([entry.word_weights for entry in entries]))
+        self.numbers.add([entry.traits.numbers for entry in entries], number_weight)
+        self.names.add([entry.traits.names for entry in entries], lambda _: 1.0)
+
+    def _rows_of_pieces(self, pieces: NDArray[np.int32]) -> Places:
+        """Where in `self.pieces` the unit vectors of these stand; those that are not there are added."""
+        missing = int(pieces.max()) + 1 - len(self._row_of_piece)
+        if missing > 0:
+            self._row_of_piece = np.append(self._row_of_piece, np.full(missing, -1))
+        fresh = np.unique(pieces[self._row_of_piece[pieces] < 0])
+        if len(fresh):
+            self._row_of_piece[fresh] = self.pieces.used + np.arange(len(fresh))
+            self.pieces.add(self._tokens.unit_rows(fresh))
+        return self._row_of_piece[pieces]
+
+    def are_shorter(self, ones: Places, others: Places) -> NDArray[np.bool_]:
+        """Whether each of `ones` (n,) is the shorter text of a pair; of two as long, the one with the greater id is."""
+        lengths, other_lengths = self.lengths.rows[ones], self.lengths.rows[others]
+        shorter = np.asarray(lengths < other_lengths)
+        for row in np.flatnonzero(lengths == other_lengths).tolist():
+            shorter[row] = self.ids[ones[row]] > self.ids[others[row]]
+        return shorter
+
+
+class _Table:
+    """Rows (`used`, ...), in an array that has room for more."""
+
+    def __init__(self, kind: type[np.generic], *shape: int) -> None:
+        self.rows: NDArray[Any] = np.empty((0, *shape), dtype=kind)
+        self.used = 0
+
+    def add(self, more: ArrayLike) -> None:
+        more = np.asarray(more, dtype=self.rows.dtype)
+        end = self.used + len(more)
+        if end > len(self.rows):
+            grown = np.empty((end + len(self.rows), *self.rows.shape[1:]), dtype=self.rows.dtype)
+            grown[: self.used] = self.rows[: self.used]
+            self.rows = grown
+        self.rows[self.used : end] = more
+        self.used = end
+
+
+def features(stack: Stack, ones: Places, others: Places) -> NDArray[np.float64]:
+    """The evidence of pairs (n,), (n,) of places in `stack`: (n, len(FEATURES)), rounded to four decimals.
+
+    The same whichever text of a pair comes first; the pairs of one of `ones` stand in a row.
+
+    `story`: cosine of the story views. `lead`: the better cosine of one text's lead and the other's story.
+    `short_covered`, `long_covered`: how well the sentences of the shorter and of the longer text find a
+    counterpart in the other, the mean of their best cosines by sentence length. `best`: the best cosine of
+    two sentences. `short_words`, `long_words`: the same coverage for the heaviest words. `numbers_agree`:
+    the weight of the numbers both have over that of the text that has fewer, plus one; `numbers_shared`:
+    their weight through log1p. `names_agree`, `names_shared`: the same for names, by their sound (``align.sounds``).
+    `time_apart`: log2(1 + days) between their publication; `undated`: 1 where the date of one is not known.
+    """
+    found = np.empty((len(ones), 7), dtype=np.float32)
+    for one, part in _runs(ones):
+        rights = others[part]
+        found[part, :2] = _views_alike(stack, one, rights)
+        found[part, 2:5] = _sentences_covered(stack, one, rights)
+        found[part, 5:] = _words_covered(stack, one, rights)
+    # What is of the left text and of the right is, from here on, of the shorter and of the longer.
+    longer = ~stack.are_shorter(ones, others)
+    for column in (2, 5):
+        found[longer, column : column + 2] = found[longer, column : column + 2][:, ::-1]
+    apart, undated = times_apart(stack.days.rows[ones], stack.days.rows[others])
+    columns = (*stack.numbers.agreement(ones, others), *stack.names.agreement(ones, others), apart, undated)
+    story, lead, short, long, best, short_words, long_words = found.T
+    return np.stack(
+        (story, lead, short, long, best, short_words, long_words, *columns), axis=1, dtype=np.float64
+    ).round(4)
+
+
+def _runs(ones: Places) -> Iterator[tuple[int, slice]]:
+    """Each of `ones` with the places where it stands in a row."""
+    starts = np.flatnonzero(np.diff(ones, prepend=-1)).tolist()
+    for start, end in itertools.pairwise([*starts, len(ones)]):
+        yield int(ones[start]), slice(start, end)
+
+
+def _views_alike(stack: Stack, one: int, others: Places) -> Vectors:
+    """The cosines of the stories, and the better ones of a lead with a story: (c, 2)."""
+    cosines = stack.views.rows.take(others, axis=0) @ stack.views.rows[one].T  # (c, 2, 2)
+    return np.stack([cosines[:, 0, 0], np.maximum(cosines[:, 0, 1], cosines[:, 1, 0])], axis=1)
+
+
+def _sentences_covered(stack: Stack, one: int, others: Places) -> Vectors:
+    """The weighted mean of the best cosines of a text's sentences in each of c others, of theirs in it, and the best of all: (c, 3)."""
+    own = slice(stack.starts.rows[one], stack.starts.rows[one] + stack.counts.rows[one])
+    counts = stack.counts.rows[others]
+    rows = ranges(stack.starts.rows[others], counts)
+    cuts = np.cumsum(counts) - counts
+    cosines = stack.sentences.rows.take(rows, axis=0) @ stack.sentences.rows[own].T  # (n, m)
+    forward = np.maximum.reduceat(cosines, cuts, axis=0)  # (c, m)
+    backward = np.add.reduceat(cosines.max(axis=1) * stack.sentence_weights.rows[rows], cuts)
+    return np.stack([forward @ stack.sentence_weights.rows[own], backward, forward.max(axis=1)], axis=1)
+
+
+def _words_covered(stack: Stack, one: int, others: Places) -> Vectors:
+    """The first two of these for the heaviest words, (c, 2). Neighbours use the same words: each is looked at once."""
+    words = stack.words.rows[others].ravel()
+    is_used = np.zeros(stack.pieces.used, dtype=np.bool_)
+    is_used[words] = True
+    used = np.flatnonzero(is_used)
+    place_of = np.empty(stack.pieces.used, dtype=np.int32)
+    place_of[used] = np.arange(len(used))
+    places = place_of[words]
+    pieces = stack.pieces.rows
+    cosines = pieces.take(used, axis=0) @ pieces.take(stack.words.rows[one], axis=0).T  # (n, KEYWORDS)
+    forward = cosines.take(places, axis=0).reshape(len(others), KEYWORDS, KEYWORDS).max(axis=1)
+    backward = cosines.max(axis=1).take(places).reshape(len(others), KEYWORDS)
+    weights = stack.word_weights.rows
+    return np.stack([forward @ weights[one], np.einsum("ij,ij->i", backward, weights[others])], axis=1)
+
+
+def times_apart(
+    ones: NDArray[np.float64], others: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """log2(1 + days) between moments (n,) and (n,) in days, in [0, 4]; and 1.0 where one of them is not known, nan."""
+    days = np.minimum(np.abs(ones - others), MOST_APART)
+    undated = np.isnan(days)
+    return np.log2(1.0 + np.where(undated, UNDATED, days)), undated.astype(np.float64)
+
+
+class _Holdings:
+    """Which texts hold what, each with a weight."""
+
+    def __init__(self) -> None:
+        self._column_of: dict[Hashable, int] = {}
+        self._weights = _Table(np.float64)  # by column
+        self._columns = _Table(np.int64)  # of the texts, end to end
+        self._codes = _Table(np.int64)  # of text and column, sorted
+        self._counts, self._starts = _Table(np.int64), _Table(np.int64)
+        self._whole = _Table(np.float64)
+
+    def add(self, held: Sequence[Sequence[Hashable]], weight: Callable[[Any], float]) -> None:
+        """Note what each of the next texts holds, nothing twice."""
+        flat = [one for own in held for one in own]
+        columns = np.array([self._column_of.setdefault(one, len(self._column_of)) for one in flat], dtype=np.int64)
+        self._weights.add([weight(one) for one in itertools.islice(self._column_of, self._weights.used, None)])
+        counts = np.array([len(own) for own in held])
+        texts = np.repeat(np.arange(len(held)), counts)
+        self._whole.add(np.bincount(texts, self._weights.rows[columns], len(held)))
+        self._codes.add(np.sort((self._counts.used + texts << _COLUMN_BITS) + columns))
+        self._counts.add(counts)
+        self._starts.add(self._columns.used + np.cumsum(counts) - counts)
+        self._columns.add(columns)
+
+    def agreement(self, ones: Places, others: Places) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The weight (n,) of what both of a pair hold over that of who holds less, plus one; and through log1p."""
+        counts = self._counts.rows[ones]
+        pairs = np.repeat(np.arange(len(ones)), counts)
+        columns = self._columns.rows[ranges(self._starts.rows[ones], counts)]
+        asked = (others[pairs] << _COLUMN_BITS) + columns
+        codes = self._codes.rows[: self._codes.used]
+        is_shared = np.append(codes, -1)[np.searchsorted(codes, asked)] == asked
+        shared = np.bincount(pairs[is_shared], self._weights.rows[columns[is_shared]], len(ones))
+        whole = self._whole.rows
+        return shared / (np.minimum(whole[ones], whole[others]) + 1.0), np.log1p(shared)
+
+
+def ranges(starts: Places, counts: Places) -> Places:
+    """The integers from each of `starts` (n,) on, `counts` (n,) of them, end to end."""
+    return np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
