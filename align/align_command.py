@@ -58,10 +58,14 @@ def align(
     if cluster is not None or everything:
         if a or lines or lang_a or lang_b or (cluster is not None and everything):
             raise InputError("--cluster, --all, and A and B say three ways what to align; choose one")
-        if form not in ("tmx", "xliff"):
-            raise InputError(f"--cluster and --all write --format tmx or xliff, not {form}")
+        if form not in ("json", "tmx", "xliff"):
+            raise InputError(f"--cluster and --all write --format json, tmx or xliff, not {form}")
         with open_index(folder, model) as pipeline:
-            _write(_memory(pipeline.aligned_pairs(cluster, _lang_pair(langs)), form, min_score), output)
+            pairs = pipeline.aligned_pairs(cluster, _lang_pair(langs))
+            if form == "json":
+                _write(b"".join(_json(pair, pipeline.encoder) for pair in pairs), output)
+            else:
+                _write(_memory(pairs, form, min_score), output)
         return
     if a is None or b is None or langs:
         raise InputError("name two items or two files, A and B; --langs goes with --cluster ID or --all")
@@ -110,14 +114,22 @@ def _pair_of_items(a: str, b: str, model: str | None, folder: Path) -> tuple[Ali
 
 
 def _formatted(pair: AlignedPair, encoder: Encoder, form: str, min_score: float) -> bytes:
-    from align.alignment_shapes import alignment_page, alignment_shape, alignment_text
+    from align.alignment_shapes import alignment_page, alignment_text
 
     if form in ("tmx", "xliff"):
         return _memory([pair], form, min_score)
     if form in ("text", "html"):
         write = alignment_text if form == "text" else alignment_page
         return write(pair.a, pair.b, pair.alignment, encoder).encode()
-    return (json.dumps(alignment_shape(pair.alignment, encoder), ensure_ascii=False) + "\n").encode()
+    return _json(pair, encoder)
+
+
+def _json(pair: AlignedPair, encoder: Encoder) -> bytes:
+    """One line; of several pairs the names tell them apart."""
+    from align.alignment_shapes import alignment_shape
+
+    shape = alignment_shape(pair.alignment, encoder)
+    return (json.dumps({**shape, "versions": [pair.a.name, pair.b.name]}, ensure_ascii=False) + "\n").encode()
 
 
 def _memory(pairs: Iterable[AlignedPair], form: str, min_score: float) -> bytes:

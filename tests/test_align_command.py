@@ -214,3 +214,14 @@ def test_a_cluster_holds_every_pair_of_its_languages(index: Path) -> None:
     assert {frozenset(tuv.get(langs) or "" for tuv in unit.iter("tuv")) for unit in root.iter("tu")} >= {
         frozenset(pair) for pair in (("en", "de"), ("en", "ja"), ("de", "it"))
     }
+
+
+def test_a_whole_index_as_json_is_a_line_a_pair(index: Path) -> None:
+    """Each line of --all --json is the alignment of two items of one story, which it names, in the languages asked for."""
+    done = command("align", "--all", "--langs", "de-it", "--index", index, "--json")
+    shapes = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(shapes) >= 5
+    assert {tuple(shape["langs"]) for shape in shapes} == {("de", "it")}
+    one, other = shapes[0]["versions"]
+    alone = json.loads(command("align", one, other, "--index", index).stdout)
+    assert alone == shapes[0]
