@@ -81,4 +81,10 @@ def alignment_page(a: Version, b: Version, alignment: Alignment, encoder: Encode
 
     source = (resources.files("align") / "alignment.html").read_text(encoding="utf-8")
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
-    return template.render(a=a, b=b, alignment=alignment, differences=differences(alignment, encoder))
+    return template.render(
+        a=a,
+        b=b,
+        names=version_names(alignment.langs),
+        alignment=alignment,
+        differences=differences(alignment, encoder),
+    )
