@@ -7,10 +7,11 @@ of its word sequences, and the keys under which its copies and excerpts are foun
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 import unicodedata
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -133,13 +134,8 @@ class Described:
     @cached_property
     def word_weights(self) -> Vectors:
         """(KEYWORDS,) their shares; the places that are left weigh nothing."""
-        return np.pad(self.traits.weights, (0, KEYWORDS - len(self.traits.weights)))
-
-    @cached_property
-    def sentence_weights(self) -> Vectors:
-        """(n,) the sentences' shares of the text, by the square root of their lengths; a title counts as a sentence."""
-        lengths = np.sqrt([max(end - start, 1) for start, end in self.vectors.sentence_spans]).astype(np.float32)
-        return np.asarray(lengths / lengths.sum(), dtype=np.float32)
+        held = self.traits.weights
+        return held if len(held) == KEYWORDS else np.pad(held, (0, KEYWORDS - len(held)))
 
 
 def number_weight(value: float) -> float:
@@ -158,7 +154,7 @@ def shingle_texts(text: str) -> list[str]:
         signs = "".join(character for character in text if character.isalnum())
         return [signs[start : start + 5] for start in range(max(1, len(signs) - 4))]
     words = _SPACED.findall(text)
-    return [" ".join(words[start : start + 3]) for start in range(max(1, len(words) - 2))]
+    return list(map(" ".join, zip(words, words[1:], words[2:], strict=False))) or [" ".join(words)]
 
 
 def _key(kind: str, text: str) -> int:
@@ -184,25 +180,40 @@ def traits_of(items: Sequence[Item], vectors: Sequence[ItemVectors], tokens: Tok
     """The traits of `items`; a piece weighs the length that training gave its vector times the root of its count."""
     texts = [full_text(item) for item in items]
     found = []
-    for item, own, text, ids in zip(items, vectors, texts, tokens.token_ids(texts), strict=True):
-        pieces, counts = np.unique(np.asarray(ids, dtype=np.int32), return_counts=True)
-        weights = np.linalg.norm(tokens.rows(pieces.tolist()), axis=1) * np.sqrt(counts)
-        heaviest = np.lexsort((pieces, -weights))[:KEYWORDS]
-        shares = weights[heaviest] / max(float(weights[heaviest].sum()), 1e-12)
+    heaviest = _heaviest(tokens.token_ids(texts), tokens)
+    for item, own, text, (pieces, weights) in zip(items, vectors, texts, heaviest, strict=True):
         shingles = shingle_texts(comparable(text))
         sentences = [text[start:end] for start, end in own.sentence_spans]
         found.append(
             Traits(
-                pieces[heaviest],
-                shares.astype(np.float32),
+                pieces,
+                (weights / max(float(weights.sum()), 1e-12)).astype(np.float32),
                 tuple(sorted(numbers(text, item.lang))),
                 tuple(sorted(names_in(text, item.lang))),
-                np.unique(np.array([zlib.crc32(shingle.encode()) for shingle in shingles], dtype=np.uint32)),
+                np.unique(np.fromiter(map(zlib.crc32, map(str.encode, shingles)), np.uint32, len(shingles))),
                 _keys(item, sentences, shingles),
                 len(item.text),
             )
         )
     return found
+
+
+def _heaviest(
+    ids: Sequence[Sequence[int]], tokens: TokenReader
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.float64]]]:
+    """Of each text, given by the ids of its pieces, the heaviest ones, at most KEYWORDS, and their weights."""
+    texts = np.repeat(np.arange(len(ids)), list(map(len, ids)))
+    flat = np.fromiter(itertools.chain.from_iterable(ids), np.int64, len(texts))
+    held, counts = np.unique((texts << 32) + flat, return_counts=True)
+    texts, pieces = held >> 32, held & 0xFFFFFFFF
+    distinct, places = np.unique(pieces, return_inverse=True)
+    weights = np.linalg.norm(tokens.rows(distinct.tolist()), axis=1)[places] * np.sqrt(counts)
+    order = np.lexsort((pieces, -weights, texts))
+    pieces, weights = pieces[order].astype(np.int32), weights[order]
+    bounds = np.searchsorted(texts, np.arange(len(ids) + 1)).tolist()
+    for start, end in itertools.pairwise(bounds):
+        chosen = slice(start, min(end, start + KEYWORDS))
+        yield pieces[chosen], weights[chosen]
 
 
 def describe(items: Sequence[Item], vectors: Sequence[ItemVectors], tokens: TokenReader) -> list[Described]:

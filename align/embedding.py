@@ -221,22 +221,33 @@ def is_static_folder(folder: Path) -> bool:
     return kinds in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"])
 
 
+def is_contextual_folder(folder: Path) -> bool:
+    """Whether `folder` holds a contextual tier: weights that name the static model they were trained over."""
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        return False
+    from safetensors import safe_open
+
+    with safe_open(str(weights), framework="numpy") as tensors:
+        return "base" in (tensors.metadata() or {})
+
+
 def load_encoder(model: str | None = None) -> Encoder:
     """The encoder of the model named, of SAMESTORY_MODEL, or of the shipped one.
 
-    ``samestory-contextual`` is the shipped one's contextual tier. A folder that holds a StaticEmbedding goes to the
-    light reader, anything else to sentence-transformers. Raises InputError if there is no such model.
+    ``samestory-contextual`` is the shipped one's contextual tier. A folder that holds a StaticEmbedding or a contextual tier
+    goes to a light reader, anything else to sentence-transformers. Raises InputError if there is no such model.
     """
     name = model or os.environ.get("SAMESTORY_MODEL") or ""
     if not name or name == SHIPPED_MODEL.name:
         return StaticEncoder(SHIPPED_MODEL)
-    if name == CONTEXTUAL_MODEL.name:
-        from align.contextual import ContextualEncoder
-
-        return ContextualEncoder(CONTEXTUAL_MODEL, SHIPPED_MODEL)
-    folder = Path(name)
+    folder = CONTEXTUAL_MODEL if name == CONTEXTUAL_MODEL.name else Path(name)
     if is_static_folder(folder):
         return StaticEncoder(folder)
+    if is_contextual_folder(folder):
+        from align.contextual import ContextualEncoder
+
+        return ContextualEncoder(folder, SHIPPED_MODEL)
     if not folder.is_dir() and (folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1):
         raise InputError(
             f"model {name!r}: no such folder; give a model folder, or a sentence-transformers name such as sentence-transformers/LaBSE"

@@ -17,7 +17,7 @@ import numpy as np
 
 from align.alignment_eval import evaluate_alignment, evaluate_moved
 from align.calibration import load_calibration
-from align.embedding import BATCH, Encoder
+from align.embedding import BATCH, CONTEXTUAL_MODEL, SHIPPED_MODEL, Encoder
 from align.errors import InputError
 from align.figures import Figure
 from align.measures import b_cubed, beats_others, calibration_error, margin_accuracy, retrieval_accuracy
@@ -144,10 +144,11 @@ def evaluate_calibration(encoder: Encoder, rows: Sequence[dict[str, str]]) -> li
     """How true the stated probabilities are on FLORES: half of the lookups have their translation among the candidates.
 
     Each sentence is looked up twice, among 506 sentences with its translation and among the 506 without; the nearest
-    one found is right or not. A calibration belongs to one model: another model has no such figures.
+    one found is right or not. A calibration belongs to one model: one that does not ship has no such figures.
     """
-    calibration = load_calibration()
-    if calibration.model != encoder.fingerprint:
+    held = (load_calibration(folder) for folder in (SHIPPED_MODEL, CONTEXTUAL_MODEL))
+    calibration = next((found for found in held if found.model == encoder.fingerprint), None)
+    if calibration is None:
         return []
     errors, precisions, found = [], [], []
     half = len(rows) // 2

@@ -28,7 +28,10 @@ Places = NDArray[np.int64]
 
 
 class Stack:
-    """Described texts, laid end to end; each is at a place, from 0 on. `tokens` gives the vectors of the pieces."""
+    """Described texts, laid end to end; each is at a place, from 0 on. `tokens` gives the vectors of the pieces.
+
+    One thread may add while others read what was there before.
+    """
 
     def __init__(self, tokens: TokenReader, dimension: int) -> None:
         self._tokens = tokens
@@ -65,7 +68,7 @@ class Stack:
         self.counts.add(counts)
         self.starts.add(self.sentences.used + np.cumsum(counts) - counts)
         self.sentences.add(np.concatenate([entry.vectors.sentences for entry in entries]))
-        self.sentence_weights.add(np.concatenate([entry.sentence_weights for entry in entries]))
+        self.sentence_weights.add(_sentence_weights([entry.vectors.sentence_spans for entry in entries], counts))
         self.words.add(self._rows_of_pieces(np.stack([entry.words for entry in entries])))
         self.word_weights.add(np.stack([entry.word_weights for entry in entries]))
         self.numbers.add([entry.traits.numbers for entry in entries], number_weight)
@@ -92,7 +95,7 @@ class Stack:
 
 
 class _Table:
-    """Rows (`used`, ...), in an array that has room for more."""
+    """Rows (`used`, ...), in an array that has room for more. Those that are there stay as they are while others are added."""
 
     def __init__(self, kind: type[np.generic], *shape: int) -> None:
         self.rows: NDArray[Any] = np.empty((0, *shape), dtype=kind)
@@ -102,7 +105,7 @@ class _Table:
         more = np.asarray(more, dtype=self.rows.dtype)
         end = self.used + len(more)
         if end > len(self.rows):
-            grown = np.empty((end + len(self.rows), *self.rows.shape[1:]), dtype=self.rows.dtype)
+            grown = np.zeros((end + len(self.rows), *self.rows.shape[1:]), dtype=self.rows.dtype)
             grown[: self.used] = self.rows[: self.used]
             self.rows = grown
         self.rows[self.used : end] = more
@@ -140,6 +143,13 @@ def features(stack: Stack, ones: Places, others: Places) -> NDArray[np.float64]:
     ).round(4)
 
 
+def _sentence_weights(spans: Sequence[Sequence[tuple[int, int]]], counts: Places) -> Vectors:
+    """The shares of their text that sentences have, by the square root of their lengths; a title counts as a sentence."""
+    ends = np.array(list(itertools.chain.from_iterable(spans)))
+    roots = np.sqrt(np.maximum(ends[:, 1] - ends[:, 0], 1)).astype(np.float32)
+    return np.asarray(roots / np.repeat(np.add.reduceat(roots, np.cumsum(counts) - counts), counts))
+
+
 def _runs(ones: Places) -> Iterator[tuple[int, slice]]:
     """Each of `ones` with the places where it stands in a row."""
     starts = np.flatnonzero(np.diff(ones, prepend=-1)).tolist()
@@ -162,7 +172,8 @@ def _sentences_covered(stack: Stack, one: int, others: Places) -> Vectors:
     cosines = stack.sentences.rows.take(rows, axis=0) @ stack.sentences.rows[own].T  # (n, m)
     forward = np.maximum.reduceat(cosines, cuts, axis=0)  # (c, m)
     backward = np.add.reduceat(cosines.max(axis=1) * stack.sentence_weights.rows[rows], cuts)
-    return np.stack([forward @ stack.sentence_weights.rows[own], backward, forward.max(axis=1)], axis=1)
+    covered = np.einsum("ij,j->i", forward, stack.sentence_weights.rows[own])
+    return np.stack([covered, backward, forward.max(axis=1)], axis=1)
 
 
 def _words_covered(stack: Stack, one: int, others: Places) -> Vectors:
@@ -179,7 +190,8 @@ def _words_covered(stack: Stack, one: int, others: Places) -> Vectors:
     forward = cosines.take(places, axis=0).reshape(len(others), KEYWORDS, KEYWORDS).max(axis=1)
     backward = cosines.max(axis=1).take(places).reshape(len(others), KEYWORDS)
     weights = stack.word_weights.rows
-    return np.stack([forward @ weights[one], np.einsum("ij,ij->i", backward, weights[others])], axis=1)
+    covered = np.einsum("ij,j->i", forward, weights[one]), np.einsum("ij,ij->i", backward, weights[others])
+    return np.stack(covered, axis=1)
 
 
 def times_apart(
@@ -221,7 +233,8 @@ class _Holdings:
         pairs = np.repeat(np.arange(len(ones)), counts)
         columns = self._columns.rows[ranges(self._starts.rows[ones], counts)]
         asked = (others[pairs] << _COLUMN_BITS) + columns
-        codes = self._codes.rows[: self._codes.used]
+        used = self._codes.used
+        codes = self._codes.rows[:used]  # asked for after `used`, so that the rows are there
         is_shared = np.append(codes, -1)[np.searchsorted(codes, asked)] == asked
         shared = np.bincount(pairs[is_shared], self._weights.rows[columns[is_shared]], len(ones))
         whole = self._whole.rows

@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from align.boilerplate import holders_of_shared, shared_sentences, without_boilerplate
+from align.boilerplate import shared_sentences, without_boilerplate
+from align.comparing import Comparing
 from align.comparison_rows import (
     ComparisonRows,
     FoundPairs,
     Opinions,
-    joined,
-    pack_copy,
-    whole_features,
 )
-from align.describing import Described, TokenReader, traits_of
-from align.evidence import Places, Stack
+from align.describing import Described, TokenReader, Traits, traits_of
 from align.index import SLOTS, NeighbourIndex, slot_of
 from align.language import lang_code, lang_of
 from align.neighbourhoods import FLOOR, NEAREST, Neighbourhoods, Numbers, Pairs, SharedKeys, pairs_of
-from align.records import Kind, Relation, Vectors
-from align.relations import compare, identical, margins, opinions_of, relation_of, shown_margin, weigh
+from align.records import Relation, Vectors
+from align.relations import compare, identical, margins, opinions_of, relation_of, shown_margin
 from align.store import Store
-from align.verifier import FEATURES, FLOOR_LOGIT, load_verifier
+from align.threads import at_once
+from align.verifier import FLOOR_LOGIT, load_verifier
 
-CHUNK = 256
-KEPT = 20_000
-"""How many described items are held in memory at a time."""
+CHUNK = 512
 RELATED = 0.02
 """Least probability of one story, inclusive, that makes two items related; a pair below is compared, and no relation."""
 BULK_SHARE = 0.2
 """Where more than this share of the items is affected, all comparisons are read at once."""
-TOGETHER = 64
-"""So many items are compared with their neighbours at a time, which they have in common for the most part."""
-PATCH = 400
-"""About so many items that lie together are compared in a row, so that most of their neighbours are in memory."""
-
 Progress = Callable[[str], None]
 
 
@@ -61,8 +52,7 @@ class Relating:
         self.keys = SharedKeys()
         self._run = 0
         self._noted: dict[int, int] = {}
-        self._stack: Stack | None = None
-        self._place_of: dict[int, int] = {}  # in the stack
+        self.comparing = Comparing(self.store, self.rows)
 
     def run(
         self, index: NeighbourIndex, tokens: TokenReader, dimension: int, progress: Progress | None = None
@@ -96,7 +86,7 @@ class Relating:
             fresh = {number: keys for number, keys in found.items() if self._noted.get(number) != hash(keys.tobytes())}
             self.keys.remove([number for number in fresh if number in self._noted])
             for number in fresh:
-                self._place_of.pop(number, None)
+                self.comparing.forget(number)
             self._note_keys(fresh)
             self._run = runs
 
@@ -111,7 +101,7 @@ class Relating:
         for number, lang, view in left:
             self.near.remove(np.array([number]))
             self._noted.pop(number, None)
-            self._place_of.pop(number, None)
+            self.comparing.forget(number)
             for shelf in index.shelves:
                 numbers = shelf.all_numbers()
                 least = self._reach(numbers, slot_of(lang), self.near.contains(numbers))
@@ -162,7 +152,9 @@ class Relating:
         sharing = self.keys.sharing(keys)
         sharing = sharing[np.isin(sharing, alive).all(axis=1)]
         near_pairs = np.concatenate([*found, sharing])
-        compared = self._compare(near_pairs, sharing, numbers, views, tokens, dimension, progress)
+        compared = self.comparing.compare(near_pairs, sharing, numbers, views, tokens, dimension, progress)
+        if compared is not None:
+            self.rows.put(compared)
         affected = set(numbers.tolist()) | (set() if compared is None else {*compared.a.tolist(), *compared.b.tolist()})
         gone = self._let_out(sorted(pushed))
         self.rows.put_neighbourhoods(
@@ -182,23 +174,29 @@ class Relating:
     ) -> dict[int, NDArray[np.uint64]]:
         """Work out the traits of those items that have none, and note their keys; returns the keys of all."""
         keys: dict[int, NDArray[np.uint64]] = {}
+        missing: list[int] = []
+        for part in _parts(numbers.tolist()):
+            known = self.rows.traits(part)
+            keys.update((number, traits.keys) for number, traits in known.items())
+            missing += [number for number in part if number not in known]
         shared = shared_sentences(self.store)
-        for start in range(0, len(numbers), CHUNK):
-            part = numbers[start : start + CHUNK].tolist()
-            traits = self.rows.traits(part)
-            missing = [number for number in part if number not in traits]
-            if missing:
-                items, vectors = self.store.items_by_number(missing), self.store.vectors_of(missing, dimension)
-                counting = [without_boilerplate(items[number], vectors[number], shared) for number in missing]
-                found = traits_of([item for item, _ in counting], [own for _, own in counting], tokens)
-                traits.update(zip(missing, found, strict=True))
-                self.rows.put_traits(zip(missing, found, strict=True))
-                if progress:
-                    progress(f"words of {start + len(part)} of {len(numbers)} items")
-            keys.update((number, traits[number].keys) for number in part)
+        tasks = (self._describing(part, shared, tokens, dimension) for part in _parts(missing))
+        for part, found in zip(_parts(missing), at_once(tasks), strict=True):
+            self.rows.put_traits(zip(part, found, strict=True))
+            keys.update((number, traits.keys) for number, traits in zip(part, found, strict=True))
+            if progress:
+                progress(f"words of {len(keys)} of {len(numbers)} items")
         fresh = numbers[~self.near.contains(numbers)].tolist()
         self._note_keys({number: keys[number] for number in fresh})
         return keys
+
+    def _describing(
+        self, numbers: Sequence[int], shared: Set[int], tokens: TokenReader, dimension: int
+    ) -> Callable[[], list[Traits]]:
+        """What works out the traits of items, which are read from the store here."""
+        items, vectors = self.store.items_by_number(numbers), self.store.vectors_of(numbers, dimension)
+        counting = [without_boilerplate(items[number], vectors[number], shared) for number in numbers]
+        return partial(traits_of, [item for item, _ in counting], [own for _, own in counting], tokens)
 
     @staticmethod
     def _nearest(numbers: Numbers, views: Vectors, index: NeighbourIndex) -> tuple[Vectors, Pairs]:
@@ -259,95 +257,6 @@ class Relating:
         numbers = {number for pair in gone for number in pair}
         return numbers, set(self.store.ids_of(sorted(numbers)).values())
 
-    def _compare(
-        self,
-        pairs: Pairs,
-        sharing: Pairs,
-        numbers: Numbers,
-        views: Vectors,
-        tokens: TokenReader,
-        dimension: int,
-        progress: Progress | None,
-    ) -> FoundPairs | None:
-        """Compare `pairs`, of which a shared key proposed `sharing`; returns those that are kept."""
-        size = int(max(pairs.max(initial=0), numbers.max(initial=0))) + 1
-        place_of = np.zeros(size, dtype=np.int64)
-        place_of[numbers[_in_patches(views)]] = np.arange(1, len(numbers) + 1)
-        lows, highs = np.divmod(np.unique(_pair_keys(pairs[:, 0], pairs[:, 1], size)), size)
-        # A pair is worked on with a waiting item, the one in the later patch: the other is likely in memory.
-        later = place_of[lows] > place_of[highs]
-        lefts, rights = np.where(later, lows, highs), np.where(later, highs, lows)
-        order = np.lexsort((rights, place_of[lefts]))
-        lefts, rights = lefts[order], rights[order]
-        by_key = np.isin(_pair_keys(lefts, rights, size), _pair_keys(sharing[:, 0], sharing[:, 1], size))
-        starts = np.flatnonzero(np.diff(lefts, prepend=-1))[::TOGETHER].tolist()
-        found: list[FoundPairs] = []
-        for done, (start, end) in enumerate(itertools.pairwise([*starts, len(lefts)]), 1):
-            found += self._compare_patch(lefts[start:end], rights[start:end], by_key[start:end], tokens, dimension)
-            if progress and done % 10 == 0:
-                progress(f"{end} of {len(lefts)} pairs compared")
-        together = joined(found) if found else None
-        if together is not None:
-            self.rows.put(together)
-        return together
-
-    def _compare_patch(
-        self, lefts: Numbers, rights: Numbers, by_key: NDArray[np.bool_], tokens: TokenReader, dimension: int
-    ) -> list[FoundPairs]:
-        """The comparisons of the pairs `lefts`, `rights` (n,), (n,) that are kept."""
-        numbers, places = np.unique(np.concatenate([lefts, rights]), return_inverse=True)
-        stack, at = self._stacked(numbers.tolist(), tokens, dimension)
-        ones, others = at[places].reshape(2, -1)
-        alike = stack.digests.rows[ones] == stack.digests.rows[others]
-        found: list[tuple[Places, NDArray[np.float64], NDArray[np.int32], dict[int, bytes]]] = []
-        # Of 300 copies no pair needs more evidence than that.
-        if len(same := np.flatnonzero(alike & by_key)):
-            features = np.zeros((len(same), len(FEATURES)), dtype=np.int32)
-            exact = pack_copy((Kind.EXACT, 1.0, ()))
-            found.append((same, np.full(len(same), -FLOOR_LOGIT), features, dict.fromkeys(range(len(same)), exact)))
-        if len(distinct := np.flatnonzero(~alike)):
-            table, logits, copies = weigh(stack, ones[distinct], others[distinct], load_verifier())
-            keep = logits > FLOOR_LOGIT
-            keep[list(copies)] = True
-            kept = np.flatnonzero(keep)
-            overlaps = {row: pack_copy(copies[place]) for row, place in enumerate(kept.tolist()) if place in copies}
-            if len(kept):
-                found.append((distinct[kept], logits[kept], whole_features(table[kept]), overlaps))
-        parts = []
-        for pairs, logits, features, overlaps in found:
-            one, other = ones[pairs], others[pairs]
-            is_second = np.array(
-                [stack.ids[i] > stack.ids[j] for i, j in zip(one.tolist(), other.tolist(), strict=True)]
-            )
-            a, b = np.where(is_second, (rights[pairs], lefts[pairs]), (lefts[pairs], rights[pairs]))
-            lang_a, lang_b = stack.langs.rows[np.where(is_second, (other, one), (one, other))]
-            similarity = np.einsum("ij,ij->i", stack.wholes.rows[one], stack.wholes.rows[other])
-            parts.append(FoundPairs(a, b, lang_a, lang_b, logits, similarity, by_key[pairs], features, overlaps))
-        return parts
-
-    def _stacked(self, numbers: Sequence[int], tokens: TokenReader, dimension: int) -> tuple[Stack, Places]:
-        """A stack that holds these items, and their places (n,) in it."""
-        if self._stack is None or len(self._stack) > KEPT:
-            self._stack, self._place_of = Stack(tokens, dimension), {}
-        if missing := [number for number in numbers if number not in self._place_of]:
-            self._place_of |= zip(missing, range(len(self._stack), len(self._stack) + len(missing)), strict=True)
-            self._stack.add(self._describe(missing, dimension))
-        return self._stack, np.array([self._place_of[number] for number in numbers], dtype=np.int64)
-
-    def _describe(self, numbers: Sequence[int], dimension: int) -> list[Described]:
-        """Items of the store, ready to be compared."""
-        vectors, traits, heads = (
-            self.store.vectors_of(numbers, dimension),
-            self.rows.traits(numbers),
-            self.store.heads(numbers),
-        )
-        whole = {number: vectors[number].views[0] for number in numbers}
-        shared = shared_sentences(self.store)
-        if shared:
-            for number, item in self.store.items_by_number(holders_of_shared(self.store, numbers)).items():
-                vectors[number] = without_boilerplate(item, vectors[number], shared)[1]
-        return [Described(*heads[number], vectors[number], traits[number], whole[number]) for number in numbers]
-
     def _settle(self, affected: set[int], compared: FoundPairs | None) -> set[str]:
         """Decide the relations of the affected items' pairs anew; returns the items of those that have changed.
 
@@ -390,7 +299,7 @@ class Relating:
             near |= set(found[0][(found[0] >= 0) & (cosines[0] >= FLOOR)].tolist())
         # Another process may have deleted one since.
         alive = sorted(self.store.heads(sorted(near)))
-        stack, places = self._stacked(alive, tokens, dimension)
+        stack, places = self.comparing.stacked(alive, tokens, dimension)
         place = len(stack)
         stack.add([draft])  # and it stays there, at a place that nothing else asks for
         alike = stack.digests.rows[places] == stack.digests.rows[place]
@@ -408,8 +317,9 @@ class Relating:
         return [found for found in found_relations if found.kind.joins or found.score >= RELATED]
 
 
-def _pair_keys(ones: Numbers, others: Numbers, size: int) -> Numbers:
-    return np.minimum(ones, others) * size + np.maximum(ones, others)
+def _parts(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    """`numbers` in parts of `CHUNK`."""
+    return (numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK))
 
 
 def _are_among(pairs: Opinions, compared: FoundPairs | None) -> list[bool]:
@@ -423,20 +333,3 @@ def _are_among(pairs: Opinions, compared: FoundPairs | None) -> list[bool]:
 
 def _items_of(pairs: Opinions) -> Numbers:
     return np.unique(np.concatenate([pairs["a"], pairs["b"]]))
-
-
-def _in_patches(views: Vectors) -> Numbers:
-    """An order (n,) of the rows of `views` (n, d) in which what lies together comes together.
-
-    Each row goes to the nearest of a few evenly drawn ones, and these follow one another along the direction in
-    which they differ most. It decides how often a vector is read, and nothing else.
-    """
-    centres = views[:: max(PATCH, 1)]
-    if len(centres) < 2:
-        return np.arange(len(views))
-    along = np.linalg.svd(centres - centres.mean(axis=0), full_matrices=False)[2][0]
-    centres = centres[np.argsort(centres @ along)]
-    nearest = np.concatenate(
-        [(views[start : start + 4096] @ centres.T).argmax(axis=1) for start in range(0, len(views), 4096)]
-    )
-    return np.argsort(nearest, kind="stable")

@@ -13,7 +13,7 @@ from functools import lru_cache
 LEAST_SOUNDS = 3
 """A name with fewer consonants shares its key with too many others, and has none."""
 
-_CAPITALISED = re.compile(r"(?<![.!?»“”\"„'’:]\s)(?<!^)(?<![\w])[A-ZÀ-Ý][\wÀ-ÿ]{2,}(?:[-'’][\wÀ-ÿ]+)*")
+_CAPITALISED = re.compile(r"[A-ZÀ-Ý](?<![.!?»“”\"„'’:]\s.)(?<!^.)(?<![\w].)[\wÀ-ÿ]{2,}(?:[-'’][\wÀ-ÿ]+)*")
 _KATAKANA = re.compile(r"[ァ-ヴー]{3,}")
 _KANA = {
     "k": "カキクケコ", "g": "ガギグゲゴ", "s": "サシスセソ", "z": "ザズゼゾツ", "j": "ジヂ", "c": "チ", "t": "タテト", "d": "ダヅデド",

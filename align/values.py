@@ -13,7 +13,7 @@ _SCALES: dict[str, float] = {
 }  # fmt: skip
 _GERMAN_SCALES = {"billion": 1e12, "trillion": 1e18}  # German Billion is English trillion
 _NUMBER = re.compile(
-    r"(?<![\w.,])\d{1,3}(?:[.,  '’]\d{3})+(?:[.,]\d+)?(?!\d)|\d+(?:[.,]\d+)?",
+    r"\d(?:(?<![\w.,]\d)\d{0,2}(?:[.,  '’]\d{3})+(?:[.,]\d+)?(?!\d)|\d*(?:[.,]\d+)?)",  # the digit first, so that the search passes over all else
 )
 _JAPANESE = re.compile(r"(?:\d[\d,.]*(?:兆|億|万|千|百)){1,4}(?:\d[\d,.]*)?")
 _SCALE_WORD = re.compile(r"^[\s  -]?(兆|億|百万|万|千|[A-Za-z]+)")

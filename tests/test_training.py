@@ -102,9 +102,9 @@ def test_a_convolution_is_trained_over_a_model_and_read_without_torch(data: Path
     with torch.no_grad():
         theirs = torch.nn.functional.normalize(model(torch.cat(ids), offsets)).numpy()
     ours = encoder.encode(texts)
-    np.testing.assert_allclose(ours, theirs, atol=0.01)  # bfloat16 there
+    np.testing.assert_allclose(ours, theirs, atol=5e-4)  # bfloat16 there
     np.testing.assert_allclose(ours[:1], encoder.encode(texts[:1]), atol=1e-6)
-    assert np.abs(ours - base.encode(texts)).max() > 0.01
+    assert np.abs(ours - base.encode(texts)).max() > 5e-3
     with pytest.raises(InputError, match="made for the static model"):
         ContextualEncoder(data / "tier", SHIPPED_MODEL)
 

@@ -1,0 +1,159 @@
+"""Pairs → comparisons: a patch of items that lie together at a time, several patches at once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from align.boilerplate import holders_of_shared, shared_sentences, without_boilerplate
+from align.comparison_rows import ComparisonRows, FoundPairs, joined, pack_copy, whole_features
+from align.describing import Described, TokenReader
+from align.evidence import Places, Stack
+from align.neighbourhoods import Numbers, Pairs
+from align.records import Kind, Vectors
+from align.relations import weigh
+from align.store import Store
+from align.threads import at_once
+from align.verifier import FEATURES, FLOOR_LOGIT, load_verifier
+
+KEPT = 20_000
+"""From so many stacked items on, the next ones begin another stack."""
+TOGETHER = 64
+"""So many items are compared with their neighbours at a time."""
+PATCH = 400
+"""About so many items that lie together are compared in a row, so that most of their neighbours are in memory."""
+Progress = Callable[[str], None]
+
+
+class Comparing:
+    """Compares items of one store, and keeps those that it has described: they are looked at again and again."""
+
+    def __init__(self, store: Store, rows: ComparisonRows) -> None:
+        self.store = store
+        self.rows = rows
+        self._stack: Stack | None = None
+        self._place_of: dict[int, int] = {}  # in the stack
+
+    def forget(self, number: int) -> None:
+        """Describe an item anew the next time."""
+        self._place_of.pop(number, None)
+
+    def compare(
+        self,
+        pairs: Pairs,
+        sharing: Pairs,
+        numbers: Numbers,
+        views: Vectors,
+        tokens: TokenReader,
+        dimension: int,
+        progress: Progress | None,
+    ) -> FoundPairs | None:
+        """Compare `pairs`, of which a shared key proposed `sharing`; returns those that are kept."""
+        size = int(max(pairs.max(initial=0), numbers.max(initial=0))) + 1
+        place_of = np.zeros(size, dtype=np.int64)
+        place_of[numbers[_in_patches(views)]] = np.arange(1, len(numbers) + 1)
+        lows, highs = np.divmod(np.unique(_pair_keys(pairs[:, 0], pairs[:, 1], size)), size)
+        # A pair is worked on with a waiting item, the one in the later patch: the other is likely in memory.
+        later = place_of[lows] > place_of[highs]
+        lefts, rights = np.where(later, lows, highs), np.where(later, highs, lows)
+        order = np.lexsort((rights, place_of[lefts]))
+        lefts, rights = lefts[order], rights[order]
+        by_key = np.isin(_pair_keys(lefts, rights, size), _pair_keys(sharing[:, 0], sharing[:, 1], size))
+        starts = np.flatnonzero(np.diff(lefts, prepend=-1))[::TOGETHER].tolist()
+        patches = (
+            self._patch(lefts[start:end], rights[start:end], by_key[start:end], tokens, dimension)
+            for start, end in itertools.pairwise([*starts, len(lefts)])
+        )
+        found: list[FoundPairs] = []
+        for done, parts in enumerate(at_once(patches), 1):
+            found += parts
+            if progress and done % 10 == 0:
+                progress(f"{min(done * TOGETHER, len(numbers))} of {len(numbers)} items compared")
+        return joined(found) if found else None
+
+    def _patch(
+        self, lefts: Numbers, rights: Numbers, by_key: NDArray[np.bool_], tokens: TokenReader, dimension: int
+    ) -> Callable[[], list[FoundPairs]]:
+        """What compares the pairs `lefts`, `rights` (n,), (n,), all of it in memory."""
+        numbers, places = np.unique(np.concatenate([lefts, rights]), return_inverse=True)
+        stack, at = self.stacked(numbers.tolist(), tokens, dimension)
+        ones, others = at[places].reshape(2, -1)
+        return partial(_compared, stack, ones, others, lefts, rights, by_key)
+
+    def stacked(self, numbers: Sequence[int], tokens: TokenReader, dimension: int) -> tuple[Stack, Places]:
+        """A stack that holds these items, and their places (n,) in it."""
+        if self._stack is None or len(self._stack) > KEPT:
+            self._stack, self._place_of = Stack(tokens, dimension), {}
+        if missing := [number for number in numbers if number not in self._place_of]:
+            self._place_of |= zip(missing, range(len(self._stack), len(self._stack) + len(missing)), strict=True)
+            self._stack.add(self._describe(missing, dimension))
+        return self._stack, np.array([self._place_of[number] for number in numbers], dtype=np.int64)
+
+    def _describe(self, numbers: Sequence[int], dimension: int) -> list[Described]:
+        """Items of the store, ready to be compared."""
+        vectors, traits, heads = (
+            self.store.vectors_of(numbers, dimension),
+            self.rows.traits(numbers),
+            self.store.heads(numbers),
+        )
+        whole = {number: vectors[number].views[0] for number in numbers}
+        shared = shared_sentences(self.store)
+        if shared:
+            for number, item in self.store.items_by_number(holders_of_shared(self.store, numbers)).items():
+                vectors[number] = without_boilerplate(item, vectors[number], shared)[1]
+        return [Described(*heads[number], vectors[number], traits[number], whole[number]) for number in numbers]
+
+
+def _compared(
+    stack: Stack, ones: Places, others: Places, lefts: Numbers, rights: Numbers, by_key: NDArray[np.bool_]
+) -> list[FoundPairs]:
+    """The comparisons that are kept of pairs at places of `stack` (n,), (n,), whose numbers are `lefts` and `rights`."""
+    alike = stack.digests.rows[ones] == stack.digests.rows[others]
+    found: list[tuple[Places, NDArray[np.float64], NDArray[np.int32], dict[int, bytes]]] = []
+    # Of 300 copies no pair needs more evidence than that.
+    if len(same := np.flatnonzero(alike & by_key)):
+        features = np.zeros((len(same), len(FEATURES)), dtype=np.int32)
+        exact = pack_copy((Kind.EXACT, 1.0, ()))
+        found.append((same, np.full(len(same), -FLOOR_LOGIT), features, dict.fromkeys(range(len(same)), exact)))
+    if len(distinct := np.flatnonzero(~alike)):
+        table, logits, copies = weigh(stack, ones[distinct], others[distinct], load_verifier())
+        keep = logits > FLOOR_LOGIT
+        keep[list(copies)] = True
+        kept = np.flatnonzero(keep)
+        overlaps = {row: pack_copy(copies[place]) for row, place in enumerate(kept.tolist()) if place in copies}
+        if len(kept):
+            found.append((distinct[kept], logits[kept], whole_features(table[kept]), overlaps))
+    parts = []
+    for pairs, logits, features, overlaps in found:
+        one, other = ones[pairs], others[pairs]
+        is_second = np.array([stack.ids[i] > stack.ids[j] for i, j in zip(one.tolist(), other.tolist(), strict=True)])
+        a, b = np.where(is_second, (rights[pairs], lefts[pairs]), (lefts[pairs], rights[pairs]))
+        lang_a, lang_b = stack.langs.rows[np.where(is_second, (other, one), (one, other))]
+        similarity = np.einsum("ij,ij->i", stack.wholes.rows[one], stack.wholes.rows[other])
+        parts.append(FoundPairs(a, b, lang_a, lang_b, logits, similarity, by_key[pairs], features, overlaps))
+    return parts
+
+
+def _pair_keys(ones: Numbers, others: Numbers, size: int) -> Numbers:
+    return np.minimum(ones, others) * size + np.maximum(ones, others)
+
+
+def _in_patches(views: Vectors) -> Numbers:
+    """An order (n,) of the rows of `views` (n, d) in which what lies together comes together.
+
+    Each row goes to the nearest of a few evenly drawn ones, and these follow one another along the direction in
+    which they differ most. It decides how often a vector is read, and nothing else.
+    """
+    centres = views[:: max(PATCH, 1)]
+    if len(centres) < 2:
+        return np.arange(len(views))
+    along = np.linalg.svd(centres - centres.mean(axis=0), full_matrices=False)[2][0]
+    centres = centres[np.argsort(centres @ along)]
+    nearest = np.concatenate(
+        [(views[start : start + 4096] @ centres.T).argmax(axis=1) for start in range(0, len(views), 4096)]
+    )
+    return np.argsort(nearest, kind="stable")

@@ -1,0 +1,36 @@
+"""Tasks → what they return, worked out side by side: array operations and the tokenizer run while other threads do."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+THREADS = min(os.cpu_count() or 1, 4)
+"""How many tasks run at a time: what Python does in between, one thread at a time, keeps no more busy."""
+
+Found = TypeVar("Found")
+
+
+def at_once(tasks: Iterator[Callable[[], Found]]) -> Iterator[Found]:
+    """What `tasks` return, in their order, while the next ones are made by the calling thread; a single one is simply run.
+
+    Meanwhile a product of matrices has one thread: these are many and small, and each would wait for its second thread.
+    """
+    first = list(itertools.islice(tasks, 2))
+    if len(first) < 2:
+        yield from (task() for task in first)
+        return
+    from threadpoolctl import threadpool_limits
+
+    waiting: deque[Future[Found]] = deque()
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(THREADS) as pool:
+        for task in itertools.chain(first, tasks):
+            waiting.append(pool.submit(task))
+            if len(waiting) > THREADS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
