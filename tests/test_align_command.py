@@ -168,7 +168,7 @@ def test_html_escapes_what_it_shows(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text("Der Rat stimmte am Dienstag ab.\n", encoding="utf-8")
     page = command("align", tmp_path / "a.txt", tmp_path / "b.txt", "--format", "html").stdout
     assert "&lt;b&gt;voted" in page
-    assert "full translation · 100 % of the English version and 100 % of the German version are in both" in page
+    assert "100 % of the English version and 100 % of the German version are in both" in page
     assert "<b>" not in page
 
 
