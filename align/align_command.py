@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from align.embedding import Encoder
     from align.exchange import AlignedPair
 
-FORMATS = ("json", "tmx", "xliff", "html")
+FORMATS = ("text", "json", "tmx", "xliff", "html")
 
 
 @click.command()
@@ -30,7 +31,9 @@ FORMATS = ("json", "tmx", "xliff", "html")
 @click.option("--lines", is_flag=True, help="The files hold a sentence a line, already split.")
 @click.option("--lang-a", default=None, help="Language of file A (BCP 47); found out if left out.")
 @click.option("--lang-b", default=None, help="Language of file B.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="json", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default=None, help="text on a terminal, json elsewhere if left out."
+)
 @click.option(
     "--min-score", type=click.FloatRange(0.0, 1.0), default=0.0, help="Least score of a bead in TMX and XLIFF."
 )
@@ -41,22 +44,28 @@ FORMATS = ("json", "tmx", "xliff", "html")
 @options
 def align(
     a: str | None, b: str | None, cluster: str | None, everything: bool, langs: str | None, lines: bool,
-    lang_a: str | None, lang_b: str | None, form: str, min_score: float,
+    lang_a: str | None, lang_b: str | None, form: str | None, min_score: float,
     output: Path | None, model: str | None, folder: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Sentence alignment of A and B: two items (ids or external ids), or two text files.
 
     With --cluster or --all: a translation memory or translators' file of a story, or of the whole index.
     """
+    if form is None:
+        form = "text" if output is None and sys.stdout.isatty() and not as_json else "json"
     if as_json and form != "json":
         raise InputError(f"--json and --format {form} ask for two formats; leave one out")
     if cluster is not None or everything:
         if a or lines or lang_a or lang_b or (cluster is not None and everything):
             raise InputError("--cluster, --all, and A and B say three ways what to align; choose one")
-        if form not in ("tmx", "xliff"):
-            raise InputError(f"--cluster and --all write --format tmx or xliff, not {form}")
+        if form not in ("json", "tmx", "xliff"):
+            raise InputError(f"--cluster and --all write --format json, tmx or xliff, not {form}")
         with open_index(folder, model) as pipeline:
-            _write(_memory(pipeline.aligned_pairs(cluster, _lang_pair(langs)), form, min_score), output)
+            pairs = pipeline.aligned_pairs(cluster, _lang_pair(langs))
+            if form == "json":
+                _write(b"".join(_json(pair, pipeline.encoder) for pair in pairs), output)
+            else:
+                _write(_memory(pairs, form, min_score), output)
         return
     if a is None or b is None or langs:
         raise InputError("name two items or two files, A and B; --langs goes with --cluster ID or --all")
@@ -105,13 +114,22 @@ def _pair_of_items(a: str, b: str, model: str | None, folder: Path) -> tuple[Ali
 
 
 def _formatted(pair: AlignedPair, encoder: Encoder, form: str, min_score: float) -> bytes:
-    from align.alignment_shapes import alignment_page, alignment_shape
+    from align.alignment_shapes import alignment_page, alignment_text
 
     if form in ("tmx", "xliff"):
         return _memory([pair], form, min_score)
-    if form == "html":
-        return alignment_page(pair.a, pair.b, pair.alignment, encoder).encode()
-    return (json.dumps(alignment_shape(pair.alignment, encoder), ensure_ascii=False) + "\n").encode()
+    if form in ("text", "html"):
+        write = alignment_text if form == "text" else alignment_page
+        return write(pair.a, pair.b, pair.alignment, encoder).encode()
+    return _json(pair, encoder)
+
+
+def _json(pair: AlignedPair, encoder: Encoder) -> bytes:
+    """One line; of several pairs the names tell them apart."""
+    from align.alignment_shapes import alignment_shape
+
+    shape = alignment_shape(pair.alignment, encoder)
+    return (json.dumps({**shape, "versions": [pair.a.name, pair.b.name]}, ensure_ascii=False) + "\n").encode()
 
 
 def _memory(pairs: Iterable[AlignedPair], form: str, min_score: float) -> bytes:

@@ -109,6 +109,62 @@ def _groups(sides: Sequence[Sequence[tuple[int, ...]]]) -> list[tuple[list[tuple
     return found
 
 
+PASSAGES = (1, 1, 2, 3)
+"""Beads of a moved passage, equally likely: sentences as often as paragraphs."""
+BEADS_A_MOVE = 20
+"""A document has one moved passage, and one more for so many beads."""
+
+
+@dataclass(frozen=True)
+class MovedPair:
+    """Two versions of a document that tell some of it in another order: the `beads` that keep the order, and the `moved` ones."""
+
+    a: list[str]
+    b: list[str]
+    beads: Beads
+    moved: Beads
+
+
+def moved_pair(document: CutPair, chance: random.Random) -> MovedPair:
+    """Move passages of side b to other places, each past more beads that stay than are moved in all.
+
+    So what has moved is not a matter of opinion: the beads that stay are the one longest run in order. A passage
+    that finds no such place stays.
+    """
+    order = [bead for bead in document.beads if bead[1]]
+    sizes = [chance.choice(PASSAGES) for _ in range(1 + sum(all(bead) for bead in order) // BEADS_A_MOVE)]
+    passages: list[range] = []
+    for size in sizes:
+        free = [all(bead) and not any(at in passage for passage in passages) for at, bead in enumerate(order)]
+        starts = [at for at in range(len(order) - size + 1) if all(free[at : at + size])]
+        if starts:
+            start = chance.choice(starts)
+            passages.append(range(start, start + size))
+    rest = [at for at in range(len(order)) if not any(at in passage for passage in passages)]
+    before = [0, *itertools.accumulate(all(order[at]) for at in rest)]  # beads that stay, before each place
+    arrivals: dict[int, list[range]] = {}
+    moved = set()
+    for passage in passages:
+        home = sum(at < passage.start for at in rest)
+        places = [place for place, passed in enumerate(before) if abs(passed - before[home]) > sum(sizes)]
+        arrivals.setdefault(chance.choice(places) if places else home, []).append(passage)
+        moved |= set(passage) if places else set()
+    anew = []
+    for place, at in enumerate([*rest, -1]):
+        anew += [one for passage in arrivals.get(place, []) for one in passage]
+        anew += [at] if at >= 0 else []
+    to = {old: new for new, old in enumerate(old for at in anew for old in order[at][1])}
+    placed = [(a, tuple(to[at] for at in b)) for a, b in document.beads]
+    gone = {order[at] for at in moved}
+    pairs = list(zip(document.beads, placed, strict=True))
+    return MovedPair(
+        document.a,
+        [document.b[old] for at in anew for old in order[at][1]],
+        [new for old, new in pairs if old not in gone],
+        [new for old, new in pairs if old in gone],
+    )
+
+
 # Documents for measuring: FLORES sentences in their order, so that articles follow one another.
 
 DOCUMENTS = 40
@@ -140,7 +196,7 @@ def cut_documents(
 
 @dataclass
 class Tally:
-    """Counts of right, found and expected things; `f1` in percent."""
+    """Counts of right, found and expected things; `precision`, `recall` and `f1` in percent."""
 
     right: int = 0
     found: int = 0
@@ -150,6 +206,14 @@ class Tally:
         self.right += len(found & expected)
         self.found += len(found)
         self.expected += len(expected)
+
+    @property
+    def precision(self) -> float:
+        return 100.0 * self.right / max(self.found, 1)
+
+    @property
+    def recall(self) -> float:
+        return 100.0 * self.right / max(self.expected, 1)
 
     @property
     def f1(self) -> float:
@@ -190,5 +254,39 @@ def evaluate_alignment(encoder: Encoder, texts: Mapping[str, Sequence[str]]) -> 
             Figure(group, f"{pair} Vecalign, percentile 0.2", peers[PERCENTILES[0]][0].f1, "%"),
             Figure(group, f"{pair} Vecalign, best percentile", best, "%"),
             Figure(group, f"{pair} ahead of the best Vecalign", ours.f1 - best, "points", AHEAD_GOAL),
+        ]
+    return figures
+
+
+def linked(beads: Beads) -> set[object]:
+    """The sentence pairs that beads join."""
+    return {pair for a, b in beads for pair in itertools.product(a, b)}
+
+
+def evaluate_moved(encoder: Encoder, texts: Mapping[str, Sequence[str]]) -> list[Figure]:
+    """How well moved sentences are found in the same documents after passages of one side were moved.
+
+    A sentence pair counts that a moved bead joins; one that is found as moved and is not, or with another
+    sentence, is wrong. The beads that keep the order are measured strictly, as without moved ones.
+    """
+    figures = []
+    group = f"Moved passages, {DOCUMENTS} cut, merged and reordered FLORES documents a pair"
+    for lang_a, lang_b in itertools.combinations(texts, 2):
+        chance = random.Random(f"{SEED} moved {lang_a} {lang_b}")
+        moved, kept = Tally(), Tally()
+        for document in cut_documents(list(zip(texts[lang_a], texts[lang_b], strict=True)), (lang_a, lang_b)):
+            reordered = moved_pair(document, chance)
+            alignment = align_sentences(reordered.a, reordered.b, (lang_a, lang_b), encoder)
+            moved.add(linked([(bead.a, bead.b) for bead in alignment.moved]), linked(reordered.moved))
+            kept.add(
+                {(bead.a, bead.b) for bead in alignment.beads if bead.a and bead.b},
+                {bead for bead in reordered.beads if all(bead)},
+            )
+        pair = f"{lang_a}–{lang_b}"
+        figures += [
+            Figure(group, f"{pair} moved sentences, precision", moved.precision, "%"),
+            Figure(group, f"{pair} moved sentences, recall", moved.recall, "%"),
+            Figure(group, f"{pair} moved sentences, F1", moved.f1, "%"),
+            Figure(group, f"{pair} strict bead F1 of the rest", kept.f1, "%"),
         ]
     return figures

@@ -124,10 +124,6 @@ def background() -> Mapping[str, Sequence[str]]:
     return found
 
 
-def _background_lang(lang: str) -> str:
-    return lang if lang in background() else "en"
-
-
 @dataclass(frozen=True, eq=False)
 class SentenceVectors:
     """What a model makes of sentences, before they are set against unrelated text; fields as in `Side`."""
@@ -174,6 +170,10 @@ def embed_sentences(sentences: Sequence[str], encoder: Encoder) -> SentenceVecto
     return SentenceVectors(tuple(windows), mass, Words(unit(rows), words, weights, firsts))
 
 
+Unrelated = tuple[Sequence[str], Sequence[str]]
+"""Sentences in the languages of both texts, as many in each, that have nothing to do with either."""
+
+
 _background_vectors_of: dict[tuple[str, str], SentenceVectors] = {}
 """Background sentences embedded once, by model fingerprint and language."""
 
@@ -185,18 +185,35 @@ def _background_vectors(lang: str, encoder: Encoder) -> SentenceVectors:
     return _background_vectors_of[key]
 
 
-def describe_sides(a: Sequence[str], b: Sequence[str], langs: tuple[str, str], encoder: Encoder) -> tuple[Side, Side]:
-    """Both texts' sentences, each with how similar it is to unrelated text in the other's language."""
-    lang_a, lang_b = (lang if lang in background() else "en" for lang in langs)
-    return _side(a, lang_a, lang_b, encoder), _side(b, lang_b, lang_a, encoder)
+def describe_sides(
+    a: Sequence[str],
+    b: Sequence[str],
+    langs: tuple[str, str],
+    encoder: Encoder,
+    unrelated: Unrelated | None = None,
+) -> tuple[Side, Side]:
+    """Both texts' sentences, each with how similar it is to unrelated text in the other's language.
+
+    `unrelated` is that text, for a language that the shipped background lacks.
+    """
+    if unrelated is not None:
+        vectors = [embed_sentences(texts, encoder) for texts in unrelated]
+        sizes = [sum(map(len, texts)) for texts in unrelated]
+    else:
+        known = [lang if lang in background() else "en" for lang in langs]
+        vectors = [_background_vectors(lang, encoder) for lang in known]
+        sizes = [sum(map(len, background()[lang])) for lang in known]
+    english = sum(map(len, background()["en"]))
+    return (
+        _side(a, english / sizes[0], vectors[1], encoder),
+        _side(b, english / sizes[1], vectors[0], encoder),
+    )
 
 
-def _side(sentences: Sequence[str], lang: str, other: str, encoder: Encoder) -> Side:
-    found, unrelated = embed_sentences(sentences, encoder), _background_vectors(other, encoder)
+def _side(sentences: Sequence[str], stretch: float, unrelated: SentenceVectors, encoder: Encoder) -> Side:
+    found = embed_sentences(sentences, encoder)
     similarity = np.stack([(window @ unrelated.windows[0].T).mean(axis=1) for window in found.windows])  # (4, n)
-    texts = background()
-    characters = np.asarray([max(len(text), 1) for text in sentences], dtype=np.float32)
-    length = characters * (sum(map(len, texts["en"])) / sum(map(len, texts[lang])))
+    length = np.asarray([max(len(text), 1) * stretch for text in sentences], dtype=np.float32)
     cover = np.zeros_like(similarity)
     if found.words is not None and unrelated.words is not None:
         # (u, n_unrelated): each word's best counterpart in each unrelated sentence

@@ -1,7 +1,7 @@
 """Similarity → probability: what a cosine means for two languages and texts of a length.
 
 A cosine of 0.7 between an English and a German sentence is not the same evidence as between two Japanese headlines.
-``calibration.json`` holds, per language pair and band of length, a monotone map that ``python -m training.calibration``
+``calibration.json`` in a model's folder holds, per language pair and band of length, a monotone map that ``python -m training.calibration``
 fits on pairs kept out of training. The probability is that of a lookup where half of the texts have their counterpart
 among the candidates: that the nearest one found is a translation.
 """
@@ -10,25 +10,20 @@ from __future__ import annotations
 
 import json
 import math
-import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from align.embedding import SHIPPED_MODEL
 from align.errors import InputError
 
-_FILE = Path(__file__).with_name("calibration.json")
+CALIBRATION = "calibration.json"
 BANDS = {"short": 0, "medium": 40, "long": 100, "document": 400}
 """Least width of the shorter text, in columns, inclusive, of each band."""
 ANY = "any"
 """Stands for the language pairs that have no calibration of their own, two texts in one language included."""
-
-
-def width(text: str) -> int:
-    """Columns that a text fills: a kanji, kana or other wide character counts two, as on a terminal."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def band(columns: int) -> str:
@@ -83,10 +78,16 @@ class Calibration:
         return curve.similarity[int(reached[0])] if len(reached) else math.inf
 
 
-@lru_cache(maxsize=1)
-def load_calibration() -> Calibration:
-    """The calibration of the shipped model; compare `model` with an encoder's fingerprint before using it on others."""
-    table = json.loads(_FILE.read_text(encoding="utf-8"))
+@lru_cache(maxsize=2)
+def load_calibration(folder: Path = SHIPPED_MODEL) -> Calibration:
+    """The calibration in a model's folder; compare `model` with an encoder's fingerprint before using it on others.
+
+    Raises InputError where the folder holds none.
+    """
+    path = folder / CALIBRATION
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; `python -m training.calibration --model {folder}` fits one")
+    table = json.loads(path.read_text(encoding="utf-8"))
     return Calibration(
         table["model"],
         {

@@ -1,6 +1,6 @@
 """An alignment → what one version says, adds and leaves out, and whether its quantities agree.
 
-Quantities are compared inside aligned beads only, by value and unit; names by their sound and token vectors.
+Quantities, by value and unit, and names are compared inside aligned beads only.
 """
 
 from __future__ import annotations
@@ -197,6 +197,14 @@ def _said(own: Quantity, others: Sequence[Quantity], days: Days) -> bool:
     return False
 
 
+def version_names(langs: tuple[str, str]) -> tuple[str, str]:
+    """What two versions are called in plain words: by language, or by their order where they are in one language."""
+    if langs[0] == langs[1]:
+        return "first version", "second version"
+    one, other = (f"{NAMES.get(lang, lang)} version" for lang in langs)
+    return one, other
+
+
 def _summary(
     alignment: Alignment,
     left_out: Sequence[int],
@@ -205,9 +213,7 @@ def _summary(
     names: Sequence[NameDifference],
 ) -> tuple[str, ...]:
     """In plain words, what contradicts before what is missing and what agrees; names that agree only where they are written in two ways."""
-    one, other = (f"The {NAMES.get(lang, lang)} version" for lang in alignment.langs)
-    if one == other:
-        one, other = "The first version", "The second version"
+    other = f"The {version_names(alignment.langs)[1]}"
     lines = [f"{other} leaves out: {alignment.a[place]}" for place in left_out]
     lines += [f"{other} adds: {alignment.b[place]}" for place in added]
     written = [(entry.verdict, entry.a and entry.a.text, entry.b and entry.b.text, "") for entry in found]

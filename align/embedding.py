@@ -25,6 +25,7 @@ from align.records import Vectors
 log = logging.getLogger("samestory")
 
 SHIPPED_MODEL = Path(__file__).with_name("models") / "samestory-static"
+CONTEXTUAL_MODEL = SHIPPED_MODEL.with_name("samestory-contextual")
 BATCH = 1024
 POOLED = 32
 """Texts pooled at a time in a small call: few enough that their token vectors stay in the processor's cache."""
@@ -49,7 +50,8 @@ class Encoder(Protocol):
         ...
 
 
-def _fingerprint(*paths: Path) -> str:
+def weights_digest(*paths: Path) -> str:
+    """What tells one model's files from another's."""
     digest = hashlib.blake2b(digest_size=8)
     for path in paths:
         with path.open("rb") as handle:
@@ -93,7 +95,7 @@ class StaticEncoder:
                 self._rows = np.asarray(tensors.get_tensor("embeddings"))  # (pieces, d), int8 where quantised
                 self._scales = tensors.get_tensor("weights").astype(np.float32) if "weights" in names else None
         self.name = folder.name
-        self.fingerprint = _fingerprint(weights, vocabulary)
+        self.fingerprint = weights_digest(weights, vocabulary)
         self.dimension = int(self._rows.shape[1])
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
@@ -126,14 +128,16 @@ class StaticEncoder:
                 )
             flat = np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int64, count=int(lengths.sum()))
             bounds = np.concatenate([[0], np.cumsum(lengths)])
-            sums = self._sums_of_many if len(texts) >= LARGE else self._sums_of_few
-            out[start : start + len(ids)] = sums(flat, bounds)
+            out[start : start + len(ids)] = self._sums(flat, bounds, len(texts) >= LARGE)
         # The mean's divisor falls away when rows are brought to unit length.
         unit: Vectors = out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
         return unit
 
+    def _sums(self, flat: NDArray[np.int64], bounds: NDArray[np.int64], many: bool) -> Vectors:
+        """The sums (n, d) of the token vectors of n texts, of a call with `many`; text i has the tokens ``flat[bounds[i]:bounds[i + 1]]``."""
+        return self._sums_of_many(flat, bounds) if many else self._sums_of_few(flat, bounds)
+
     def _sums_of_few(self, flat: NDArray[np.int64], bounds: NDArray[np.int64]) -> Vectors:
-        """The sums (n, d) of the token vectors of n texts; text i has the tokens ``flat[bounds[i]:bounds[i + 1]]``."""
         sums = np.empty((len(bounds) - 1, self.dimension), dtype=np.float32)
         for part in range(0, len(sums), POOLED):
             last = min(part + POOLED, len(sums))
@@ -142,7 +146,7 @@ class StaticEncoder:
         return sums
 
     def _sums_of_many(self, flat: NDArray[np.int64], bounds: NDArray[np.int64]) -> Vectors:
-        """As `_sums_of_few`, by a sparse product with the rows of the distinct tokens, each brought to float once."""
+        """The same by a sparse product with the rows of the distinct tokens, each brought to float once."""
         from scipy.sparse import csr_array
 
         present = np.zeros(len(self._rows), dtype=np.bool_)
@@ -217,18 +221,33 @@ def is_static_folder(folder: Path) -> bool:
     return kinds in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"])
 
 
+def is_contextual_folder(folder: Path) -> bool:
+    """Whether `folder` holds a contextual tier: weights that name the static model they were trained over."""
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        return False
+    from safetensors import safe_open
+
+    with safe_open(str(weights), framework="numpy") as tensors:
+        return "base" in (tensors.metadata() or {})
+
+
 def load_encoder(model: str | None = None) -> Encoder:
     """The encoder of the model named, of SAMESTORY_MODEL, or of the shipped one.
 
-    A folder that holds a StaticEmbedding goes to the light reader, anything else to
-    sentence-transformers. Raises InputError if there is no such model.
+    ``samestory-contextual`` is the shipped one's contextual tier. A folder that holds a StaticEmbedding or a contextual tier
+    goes to a light reader, anything else to sentence-transformers. Raises InputError if there is no such model.
     """
     name = model or os.environ.get("SAMESTORY_MODEL") or ""
     if not name or name == SHIPPED_MODEL.name:
         return StaticEncoder(SHIPPED_MODEL)
-    folder = Path(name)
+    folder = CONTEXTUAL_MODEL if name == CONTEXTUAL_MODEL.name else Path(name)
     if is_static_folder(folder):
         return StaticEncoder(folder)
+    if is_contextual_folder(folder):
+        from align.contextual import ContextualEncoder
+
+        return ContextualEncoder(folder, SHIPPED_MODEL)
     if not folder.is_dir() and (folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1):
         raise InputError(
             f"model {name!r}: no such folder; give a model folder, or a sentence-transformers name such as sentence-transformers/LaBSE"

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from align.alignment_eval import evaluate_alignment
-from align.calibration import load_calibration, width
-from align.embedding import BATCH, Encoder
+from align.alignment_eval import evaluate_alignment, evaluate_moved
+from align.calibration import load_calibration
+from align.embedding import BATCH, CONTEXTUAL_MODEL, SHIPPED_MODEL, Encoder
 from align.errors import InputError
 from align.figures import Figure
 from align.measures import b_cubed, beats_others, calibration_error, margin_accuracy, retrieval_accuracy
@@ -28,6 +28,7 @@ from align.reading import read
 from align.records import Document, Item, Vectors
 from align.segmenting import segment, segment_texts
 from align.vectors import vectorise
+from align.widths import width
 
 LANGUAGES = ("en", "de", "it", "ja")
 FLORES = "FLORES-200 devtest"
@@ -143,10 +144,11 @@ def evaluate_calibration(encoder: Encoder, rows: Sequence[dict[str, str]]) -> li
     """How true the stated probabilities are on FLORES: half of the lookups have their translation among the candidates.
 
     Each sentence is looked up twice, among 506 sentences with its translation and among the 506 without; the nearest
-    one found is right or not. A calibration belongs to one model: another model has no such figures.
+    one found is right or not. A calibration belongs to one model: one that does not ship has no such figures.
     """
-    calibration = load_calibration()
-    if calibration.model != encoder.fingerprint:
+    held = (load_calibration(folder) for folder in (SHIPPED_MODEL, CONTEXTUAL_MODEL))
+    calibration = next((found for found in held if found.model == encoder.fingerprint), None)
+    if calibration is None:
         return []
     errors, precisions, found = [], [], []
     half = len(rows) // 2
@@ -246,7 +248,9 @@ def evaluate(encoder: Encoder, data: Path | None, seeds: Path | None) -> list[Fi
         figures += evaluate_documents(encoder, rows, data / "mewsc16_topics")
         figures += evaluate_sts(encoder, data / "stsb_multi_mt" / "stsb_dev_en_de_it_ja.tsv")
         figures += evaluate_calibration(encoder, rows)
-        figures += evaluate_alignment(encoder, {lang: [row[lang] for row in rows] for lang in LANGUAGES})
+        sentences = {lang: [row[lang] for row in rows] for lang in LANGUAGES}
+        figures += evaluate_alignment(encoder, sentences)
+        figures += evaluate_moved(encoder, sentences)
         documents = [item for lang in LANGUAGES for item in flores_documents(rows, lang)[::4]]
         figures += evaluate_planted(encoder, documents, f"Planted in {len(documents)} FLORES documents")
         figures.append(encode_speed(encoder, [row[lang] for lang in LANGUAGES for row in rows]))

@@ -10,6 +10,8 @@ from enum import Enum
 from functools import lru_cache
 from importlib import resources
 
+from align.widths import width
+
 PROSE_CHARACTERS = 120
 """A line at least this wide is prose even without a full stop: a teaser cut off in mid-sentence. East Asian characters count twice."""
 SHORT_CHARACTERS = 330
@@ -85,17 +87,6 @@ def comparable(line: str) -> str:
 
 def _bare(line: str) -> str:
     return _EDGES.sub("", comparable(line))
-
-
-_MAYBE_WIDE = re.compile("[\u1100-\U0010ffff]")
-"""No character before Hangul Jamo is wide (Unicode Standard Annex 11)."""
-
-
-def width(line: str) -> int:
-    """Characters, East Asian wide ones counted twice: comparable lengths across scripts."""
-    if _MAYBE_WIDE.search(line) is None:
-        return len(line)
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in line)
 
 
 def _words(phrases: list[str]) -> re.Pattern[str]:

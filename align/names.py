@@ -2,7 +2,8 @@
 
 A name is looked for on the other side as it is written, by its consonants where it stands in katakana there,
 and by the model's token vectors, which know Munich, Monaco di Baviera and ミュンヘン. What is said to be missing
-is in none of these ways near: precision goes before recall.
+is in none of these ways near: precision goes before recall. What is not near in any way and is yet the same place
+stands in a table (`places`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from align.embedding import StaticEncoder
+from align.places import are_two, is_place, name_elsewhere
 from align.quantity_words import vocabulary
 from align.records import Vectors
 
@@ -85,7 +87,25 @@ class NameReader:
             return _distinct(match.group() for match in _NAME_JA.finditer(text))
         if self.lang == "de":
             return _distinct(match[1] for match in _NAME_DE.finditer(text))
-        return _distinct(_capitalised(text, self.lang))
+        return _distinct(name for name, _ in _capitalised(text, self.lang))
+
+    def opening(self, place: int, name: str) -> str:
+        """The word that opens the sentence right before `name`, which may be its first; "" if there is none."""
+        if self.lang in ("de", "ja"):
+            return ""
+        return dict(_capitalised(self.sentences[place], self.lang)).get(name, "")
+
+    def kind(self, name: str, places: Sequence[int]) -> str:
+        """ "place" or "person" where that is known of a name at `places`, else ""; of two kinds nothing contradicts."""
+        if is_place(name, self.lang):
+            return "place"
+        titled = self.lang in ("de", "ja")  # where only names with titles are read, and Japanese ones of two parts
+        titled = titled or any(
+            word in _TITLES
+            for place in places
+            for word in re.findall(rf"([\w.]+) {re.escape(name)}", self.sentences[place])
+        )
+        return "person" if titled or " " in name else ""
 
     def vector(self, name: str) -> Vectors:
         """(d,) the unit vector of a name's tokens; zeros where it has none."""
@@ -159,7 +179,11 @@ def compare_names(
     known: list[str] = []
     for own in (0, 1):
         here, there = sides[own], sides[1 - own]
-        for name in _distinct(name for place in places[own] for name in here.names(place)):
+        for name in _distinct(
+            _whole_name(name, here.opening(place, name), there, places[1 - own])
+            for place in places[own]
+            for name in here.names(place)
+        ):
             if any(_same_word(name, other) for other in known):
                 continue
             counterpart, sure = _counterpart(name, here, there, places[own], places[1 - own])
@@ -169,15 +193,25 @@ def compare_names(
                 found.append(NameDifference(number, "agree", *pair))
             elif sure:
                 alone[own].append(name)
-    if len(alone[0]) == len(alone[1]) == 1:
-        return [*found, NameDifference(number, "contradict", alone[0][0], alone[1][0])]
     if alone[0] and alone[1]:
-        return found  # which of them belong together is not known
+        if len(alone[0]) > 1 or len(alone[1]) > 1:
+            return found  # which of them belong together is not known
+        kinds = [sides[own].kind(alone[own][0], places[own]) for own in (0, 1)]
+        if kinds[0] == kinds[1] != "":
+            return [*found, NameDifference(number, "contradict", alone[0][0], alone[1][0])]
     return (
         found
         + [NameDifference(number, "missing", name, None) for name in alone[0]]
         + [NameDifference(number, "missing", None, name) for name in alone[1]]
     )
+
+
+def _whole_name(name: str, opening: str, there: NameReader, places: Sequence[int]) -> str:
+    """`name` with the word that opens its sentence, where the other side writes that word as a name too."""
+    written = [_written(opening, there, place) for place in places] if opening else []
+    if any(word and not word[0].islower() for word in written):
+        return f"{opening} {name}"
+    return name
 
 
 def _counterpart(
@@ -188,14 +222,21 @@ def _counterpart(
     best = (0.0, "")
     vectors = [here.vector(word) for word in {name, last}]
     for place in places:
-        if written := _written(last, there, place):
+        if written := name_elsewhere(name, here.lang, there.sentences[place], there.lang):
+            return written, False
+    for place in places:
+        if (written := _written(last, there, place)) and not are_two(name, here.lang, written, there.lang):
             return written, False
         best = max([best, *(there.nearest(vector, place) for vector in vectors)])
-    if best[0] >= AGREES:
+    if best[0] >= AGREES and not are_two(name, here.lang, best[1], there.lang):
         return best[1], False
     first, end = max(0, min(places) - NEARBY), max(places) + NEARBY + 1
     for place in range(first, min(end, len(there.sentences))):
-        if _written(last, there, place) or any(there.nearest(vector, place)[0] >= ABSENT for vector in vectors):
+        if (
+            name_elsewhere(name, here.lang, there.sentences[place], there.lang)
+            or _written(last, there, place)
+            or any(there.nearest(vector, place)[0] >= ABSENT for vector in vectors)
+        ):
             return "", False
     # A name in Japanese that nothing is near to may be this one.
     unknown = there.lang == "ja" and any(
@@ -296,12 +337,18 @@ def consonants(word: str) -> str:
     return re.sub(r"(.)\1+", r"\1", letters)
 
 
-def _capitalised(text: str, lang: str) -> Iterator[str]:
-    """Runs of capitalised words, cut at days, months and titles; the first word of a sentence is not known to be a name and left off."""
+def _capitalised(text: str, lang: str) -> Iterator[tuple[str, str]]:
+    """Runs of capitalised words, cut at days, months and titles: (name, opening).
+
+    The first word of a sentence is not known to be of the name and left off; it is `opening` where the name
+    follows at once, else "".
+    """
     for match in _RUN.finditer(text):
         words = match.group().split()
+        opening = ""
         if _OPENING.search(text[: match.start()]):
-            words = words[1:]
+            opening, words = words[0], words[1:]
+            opening = "" if _no_name(opening, lang) else opening
         name: list[str] = []
         for word in [*words, ""]:
             bare = re.sub(r"['’]s$", "", word)
@@ -312,9 +359,10 @@ def _capitalised(text: str, lang: str) -> Iterator[str]:
                 continue
             while name and re.fullmatch(_PARTICLE, name[0]):
                 name = name[1:]
+                opening = ""
             if name and len(name[-1]) >= SHORTEST:
-                yield " ".join(name)
-            name = []
+                yield " ".join(name), opening
+            name, opening = [], ""
 
 
 @lru_cache(maxsize=8)

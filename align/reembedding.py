@@ -21,11 +21,12 @@ from align.pipeline import Pipeline
 from align.regrouping import regroup
 from align.store import DATABASE, Store
 from align.vectors import vectorise
+from align.versions import quantities_of_item
 
 FOLDER = "reembedding"
 BATCH = 512
-DERIVED = ("relation", "comparison", "vectors", "traits", "neighbourhood", "frequent_sentence")
-"""The tables that depend on the model, and are taken over as they are in the copy."""
+DERIVED = ("relation", "comparison", "vectors", "quantities", "traits", "neighbourhood", "frequent_sentence")
+"""The tables that depend on the model and on how texts are split, and are taken over as they are in the copy."""
 PASSING = ("vectors_gone", "touched", "sentence_left", "neighbour_left")
 """The tables of what waits to be done, which is done in the copy."""
 
@@ -117,6 +118,7 @@ class _Beside(Pipeline):
                 ):
                     store.put_vectors(number, vectors)
                     put_sentences(store, item, vectors.sentence_spans)
+                    store.put_quantities(number, quantities_of_item(item, vectors.sentence_spans))
                 store.finish_generation()
             if progress:
                 progress(f"{min(start + BATCH, len(waiting))} of {len(waiting)} items embedded")

@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from align.furniture import Role, classify, comparable, dateline, read_more_tail, width
+from align.furniture import Role, classify, comparable, dateline, read_more_tail
 from align.language import identify_language
 from align.records import Document, Form
+from align.widths import width
 
 SEGMENTER = "2"
 """Goes into an index; raised when the same document would fall apart differently."""

@@ -1,7 +1,7 @@
 """How fast texts become vectors: samestory's reader beside sentence-transformers, in one run.
 
-Three ways on the same sentences, in batches of 1,024: the shipped model by samestory's own reader; the same folder by
-sentence-transformers' StaticEmbedding; and a transformer of multilingual-e5-small's size (12 layers, 384 wide, 12
+Four ways on the same sentences, in batches of 1,024: the shipped model by samestory's own reader; its contextual tier; the
+shipped folder by sentence-transformers' StaticEmbedding; and a transformer of multilingual-e5-small's size (12 layers, 384 wide, 12
 heads; random weights, which cost the same time) fed with the shipped tokenizer's pieces. The sentences are those of the
 bundled stories. Prints and writes ``results/encode.json``: sentences a second by wall and by processor time (other
 work on the machine disturbs the first more), and the ratios.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from align.embedding import BATCH, SHIPPED_MODEL, StaticEncoder
+from align.embedding import BATCH, CONTEXTUAL_MODEL, SHIPPED_MODEL, StaticEncoder, load_encoder
 from align.reading import read
 from align.records import Rejection
 from align.splitting import split_sentences
@@ -101,6 +101,7 @@ def main() -> None:
     theirs = SentenceTransformer(str(SHIPPED_MODEL), device="cpu")
     found = {
         "samestory": pace(ours.encode, texts, 7),
+        "samestory_contextual": pace(load_encoder(CONTEXTUAL_MODEL.name).encode, texts, 5),
         "sentence_transformers_static": pace(
             lambda part: theirs.encode(list(part), batch_size=BATCH, show_progress_bar=False), texts, 5
         ),

@@ -9,6 +9,7 @@ take turns through SQLite's write lock.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections import deque
 from collections.abc import Coroutine, Sequence
@@ -30,6 +31,9 @@ from service.problems import BusyError
 TOGETHER = 512
 """Most documents ingested in one call for requests that wait."""
 
+NICENESS = 10
+"""By how much the writing process gives way to those that answer: a read is waited for, a write is queued."""
+
 CATCH_UP = "catch_up"
 
 log = structlog.get_logger("samestory.writer")
@@ -43,6 +47,7 @@ class WriterEndedError(BusyError):
 def _begin(folder: Path, model: str | None) -> None:
     """Open the index in the writing process, which ends with its parent and by nothing else."""
     global _pipeline
+    os.nice(NICENESS)
     follow_parent(signal.SIGINT, signal.SIGTERM)  # the parent says when to stop, after the last accepted item
     _pipeline = Pipeline(folder, model)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
-import re
+import os
+import pty
+import subprocess
 from pathlib import Path
 
 import pytest
 from lxml import etree
-from serving import command, ingest
+from serving import COMMAND, ROOT, command, ingest
 
+VENDORED = Path(__file__).parent / "vendored"
+XLIFF = "{urn:oasis:names:tc:xliff:document:2.0}"
+METADATA = "{urn:oasis:names:tc:xliff:metadata:2.0}"
 ENGLISH = "Harbour vote\nThe council voted 17 to 4 to build a tidal barrier. It will cost 340 million euros.\nFishing crews had asked for a wider gate.\n"
 GERMAN = (
     "Abstimmung am Hafen\nDer Rat stimmte mit 17 zu 4 für den Bau eines Sperrwerks. Es kostet 340 Millionen Euro.\n"
@@ -44,6 +48,23 @@ def test_two_files_and_what_one_leaves_out(tmp_path: Path) -> None:
     assert shape["langs"] == ["en", "de"]
 
 
+def test_people_read_text_and_programs_json(tmp_path: Path) -> None:
+    """On a terminal the differences and sentences stand in plain words; what is not a terminal gets JSON, as with --json."""
+    (tmp_path / "a.txt").write_text(ENGLISH, encoding="utf-8")
+    (tmp_path / "b.txt").write_text(GERMAN, encoding="utf-8")
+    files = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    own, other = pty.openpty()
+    subprocess.run([COMMAND, "align", *files], check=True, stdout=other, cwd=ROOT)
+    os.close(other)
+    shown = os.read(own, 10_000).decode().replace("\r\n", "\n")
+    os.close(own)
+    assert shown == command("align", *files, "--format", "text").stdout
+    assert "The German version leaves out: Fishing crews had asked for a wider gate.\n" in shown
+    assert "340 million euros against 340 Millionen Euro: agree\n" in shown
+    assert shown.startswith("partial translation · ")
+    assert command("align", *files).stdout == command("align", *files, "--json").stdout
+
+
 def test_lines_are_taken_as_they_are(tmp_path: Path) -> None:
     """With --lines each line is one sentence, however many full stops it has."""
     (tmp_path / "a.txt").write_text("One thing happened. Then another did.\n", encoding="utf-8")
@@ -66,70 +87,65 @@ def test_tmx_ids_are_the_same_every_time_and_either_way_round(index: Path, tmp_p
     assert 0.0 <= float(first[0].text or "") <= 1.0
 
 
-# The content models of TMX 1.4b without inline elements, which we write none of.
-TMX_DTD = """
-<!ELEMENT tmx (header, body)> <!ATTLIST tmx version CDATA #FIXED "1.4">
-<!ELEMENT header (note | prop | ude)*> <!ATTLIST header creationtool CDATA #REQUIRED creationtoolversion CDATA #REQUIRED
-  segtype (block | paragraph | sentence | phrase) #REQUIRED o-tmf CDATA #REQUIRED adminlang CDATA #REQUIRED
-  srclang CDATA #REQUIRED datatype CDATA #REQUIRED o-encoding CDATA #IMPLIED creationdate CDATA #IMPLIED>
-<!ELEMENT body (tu*)> <!ELEMENT note (#PCDATA)> <!ELEMENT ude EMPTY>
-<!ELEMENT prop (#PCDATA)> <!ATTLIST prop type CDATA #REQUIRED xml:lang CDATA #IMPLIED o-encoding CDATA #IMPLIED>
-<!ELEMENT tu ((note | prop)*, tuv+)> <!ATTLIST tu tuid CDATA #IMPLIED srclang CDATA #IMPLIED>
-<!ELEMENT tuv ((note | prop)*, seg)> <!ATTLIST tuv xml:lang CDATA #REQUIRED>
-<!ELEMENT seg (#PCDATA)>
-"""
+def test_exporting_twice_gives_the_same_units(index: Path, tmp_path: Path) -> None:
+    """A whole index is the same memory and translators' file, ids and all, each time; so it is from an index made anew in another order."""
+    lines = (ROOT / "seeds/port-strike.jsonl").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "backwards.jsonl").write_text("\n".join(reversed(lines)), encoding="utf-8")
+    anew = ingest(tmp_path, tmp_path / "backwards.jsonl")
+    for form, unit in (("tmx", "tu"), ("xliff", f"{XLIFF}unit")):
+        first, again, other = (
+            command("align", "--all", "--langs", "en-de", "--index", folder, "--format", form).stdout
+            for folder in (index, index, anew)
+        )
+        assert first == again
+        ids = [
+            {one.get("tuid") or one.get("id") for one in etree.fromstring(text.encode()).iter(unit)}
+            for text in (first, other)
+        ]
+        assert ids[0] == ids[1]
+        assert len(ids[0]) > 20
 
 
 def test_tmx_is_valid(index: Path) -> None:
-    """A whole index as a memory is valid against the content models of the TMX 1.4b DTD."""
+    """A whole index as a memory is valid against the DTD of TMX 1.4b."""
     done = command("align", "--all", "--index", index, "--format", "tmx")
-    dtd = etree.DTD(io.StringIO(TMX_DTD))
+    dtd = etree.DTD(str(VENDORED / "tmx14.dtd"))
     assert dtd.validate(etree.fromstring(done.stdout.encode())), dtd.error_log
 
 
-XLIFF = "{urn:oasis:names:tc:xliff:document:2.0}"
-METADATA = "{urn:oasis:names:tc:xliff:metadata:2.0}"
-# The content models of XLIFF 2.1 (OASIS standard, section 4.2) and of its metadata module (section 5.5), as far as
-# our documents use them: what an element may hold, in order, and its attributes, the required ones with a star.
-CONTENT = {
-    f"{XLIFF}xliff": (f"({XLIFF}file)+", {"version*", "srcLang*", "trgLang"}),
-    f"{XLIFF}file": (f"({XLIFF}unit)+", {"id*", "original"}),
-    f"{XLIFF}unit": (f"({METADATA}metadata)?({XLIFF}segment)+", {"id*"}),
-    f"{XLIFF}segment": (f"{XLIFF}source({XLIFF}target)?", {"id", "state"}),
-    f"{XLIFF}source": ("", {"{http://www.w3.org/XML/1998/namespace}lang"}),
-    f"{XLIFF}target": ("", {"{http://www.w3.org/XML/1998/namespace}lang"}),
-    f"{METADATA}metadata": (f"({METADATA}metaGroup)+", {"id"}),
-    f"{METADATA}metaGroup": (f"({METADATA}meta)+", {"id", "category", "appliesTo"}),
-    f"{METADATA}meta": ("", {"type*"}),
-}
+@pytest.fixture(scope="module")
+def xliff_schema() -> etree.XMLSchema:
+    """OASIS's schemas of XLIFF 2.1's core and of its metadata module, together."""
+    imports = "".join(
+        f'<xs:import namespace="{name.strip("{}")}" schemaLocation="{file}"/>'
+        for name, file in ((XLIFF, "xliff_core_2.0.xsd"), (METADATA, "metadata.xsd"))
+    )
+    both = f'<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">{imports}</xs:schema>'
+    return etree.XMLSchema(etree.fromstring(both, base_url=f"{VENDORED / 'xliff-2.1'}/"))
 
 
-def assert_valid_xliff(root: etree._Element) -> None:
-    """Every element has the children, in order, and the attributes that the standard's schema gives it."""
-    for element in root.iter():
-        model, attributes = CONTENT[str(element.tag)]
-        children = "".join(str(child.tag) for child in element)
-        assert re.fullmatch(re.sub(r"[{}.:/]", lambda sign: re.escape(sign[0]), model), children), element.tag
-        required = {name.removesuffix("*") for name in attributes if name.endswith("*")}
-        assert required <= set(element.attrib) <= {name.removesuffix("*") for name in attributes}, element.tag
-        if model:
-            assert not (element.text or "").strip(), element.tag
-    for scope in [root, *root.iter(f"{XLIFF}file")]:  # ids are NMTOKENs, unique among siblings
-        ids = [str(child.get("id")) for child in scope]
-        assert len(set(ids)) == len(ids)
-        assert all(re.fullmatch(r"[\w.:-]+", one) for one in ids)
-    assert root.get("version") == "2.1"
-    assert all(re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]+)*", root.get(name) or "") for name in ("srcLang", "trgLang"))
-
-
-def test_xliff_is_as_the_standard_says(index: Path, tmp_path: Path) -> None:
-    """A pair and a whole index of one language pair are valid, whatever signs the texts hold."""
-    done = command("align", "--all", "--langs", "en-ja", "--index", index, "--format", "xliff")
-    assert_valid_xliff(etree.fromstring(done.stdout.encode()))
+def test_xliff_is_valid(index: Path, tmp_path: Path, xliff_schema: etree.XMLSchema) -> None:
+    """A pair and a whole index of one language pair are valid XLIFF 2.1, whatever signs the texts hold; ids are unique."""
+    done = [command("align", "--all", "--langs", "en-ja", "--index", index, "--format", "xliff")]
     (tmp_path / "a.txt").write_text("The council <b>voted</b> on \x02 Tuesday & left.\n", encoding="utf-8")
     (tmp_path / "b.txt").write_text("Der Rat stimmte am Dienstag ab & ging.\n", encoding="utf-8")
-    done = command("align", tmp_path / "a.txt", tmp_path / "b.txt", "--format", "xliff")
-    assert_valid_xliff(etree.fromstring(done.stdout.encode()))
+    done.append(command("align", tmp_path / "a.txt", tmp_path / "b.txt", "--format", "xliff"))
+    for run in done:
+        root = etree.fromstring(run.stdout.encode())
+        assert xliff_schema.validate(root), xliff_schema.error_log
+        for scope in [root, *root.iter(f"{XLIFF}file")]:  # which the schema cannot say
+            ids = [str(child.get("id")) for child in scope]
+            assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("needed", [f"{XLIFF}source", f"{METADATA}meta"])
+def test_the_schema_sees_what_is_missing(needed: str, index: Path, xliff_schema: etree.XMLSchema) -> None:
+    """A document without a source, or with an empty group of metadata, is not taken for valid."""
+    done = command("align", "port-strike-01.en", "port-strike-01.de", "--index", index, "--format", "xliff")
+    root = etree.fromstring(done.stdout.encode())
+    missing = next(root.iter(needed))
+    missing.getparent().remove(missing)
+    assert not xliff_schema.validate(root)
 
 
 def test_xliff_holds_source_target_and_score(index: Path) -> None:
@@ -152,6 +168,7 @@ def test_html_escapes_what_it_shows(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text("Der Rat stimmte am Dienstag ab.\n", encoding="utf-8")
     page = command("align", tmp_path / "a.txt", tmp_path / "b.txt", "--format", "html").stdout
     assert "&lt;b&gt;voted" in page
+    assert "100 % of the English version and 100 % of the German version are in both" in page
     assert "<b>" not in page
 
 
@@ -198,3 +215,14 @@ def test_a_cluster_holds_every_pair_of_its_languages(index: Path) -> None:
     assert {frozenset(tuv.get(langs) or "" for tuv in unit.iter("tuv")) for unit in root.iter("tu")} >= {
         frozenset(pair) for pair in (("en", "de"), ("en", "ja"), ("de", "it"))
     }
+
+
+def test_a_whole_index_as_json_is_a_line_a_pair(index: Path) -> None:
+    """Each line of --all --json is the alignment of two items of one story, which it names, in the languages asked for."""
+    done = command("align", "--all", "--langs", "de-it", "--index", index, "--json")
+    shapes = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(shapes) >= 5
+    assert {tuple(shape["langs"]) for shape in shapes} == {("de", "it")}
+    one, other = shapes[0]["versions"]
+    alone = json.loads(command("align", one, other, "--index", index).stdout)
+    assert alone == shapes[0]

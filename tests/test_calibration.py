@@ -8,17 +8,19 @@ import math
 import numpy as np
 import pytest
 
-from align.calibration import BANDS, band, load_calibration, width
-from align.embedding import StaticEncoder
+from align.calibration import BANDS, band, load_calibration
+from align.embedding import CONTEXTUAL_MODEL, StaticEncoder, load_encoder
 from align.errors import InputError
+from align.widths import width
 from training.calibration import curve
 
 LANGUAGES = ("en", "de", "it", "ja", "fr")
 
 
-def test_the_shipped_calibration_is_of_the_shipped_model(encoder: StaticEncoder) -> None:
+def test_the_shipped_calibrations_are_of_the_shipped_models(encoder: StaticEncoder) -> None:
     """A model that was trained anew needs a new calibration."""
     assert load_calibration().model == encoder.fingerprint
+    assert load_calibration(CONTEXTUAL_MODEL).model == load_encoder(CONTEXTUAL_MODEL.name).fingerprint
 
 
 def test_a_greater_similarity_is_never_less_probable() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from align.embedding import SHIPPED_MODEL, StaticEncoder, load_encoder
+from align.embedding import CONTEXTUAL_MODEL, SHIPPED_MODEL, StaticEncoder, load_encoder
 from align.errors import InputError
 
 TEXTS = [
@@ -82,9 +82,28 @@ def test_commands_do_not_import_torch() -> None:
     assert found.stdout.split() == ["False", "False"]
 
 
-def test_the_model_folder_is_small_enough_to_ship() -> None:
-    """The folder stays under 32 MB."""
-    assert sum(path.stat().st_size for path in SHIPPED_MODEL.rglob("*") if path.is_file()) <= 32e6
+def test_word_order_counts_in_the_second_tier_alone(encoder: StaticEncoder) -> None:
+    """Who bit whom is one vector to the sum of token vectors, and two to the contextual tier."""
+    texts = ["The dog bit the man.", "The man bit the dog."]
+    static, contextual = encoder.encode(texts), load_encoder(CONTEXTUAL_MODEL.name).encode(texts)
+    assert float(static[0] @ static[1]) > 0.9999
+    assert float(contextual[0] @ contextual[1]) < 0.995
+
+
+def test_the_second_tiers_batch_is_its_texts_one_by_one() -> None:
+    """The contextual tier's vectors have length 1 and do not depend on what else is in the batch, long and odd texts included."""
+    contextual = load_encoder(CONTEXTUAL_MODEL.name)
+    many = [f"{text} {number}" for number in range(300) for text in TEXTS[:4]] + TEXTS
+    vectors = contextual.encode(many)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-4)
+    for place in (0, 777, len(many) - 2, len(many) - 1):
+        np.testing.assert_allclose(vectors[place], contextual.encode([many[place]])[0], atol=1e-6)
+
+
+def test_the_model_folders_are_small_enough_to_ship() -> None:
+    """Both tiers together stay under 32 MB."""
+    folders = (SHIPPED_MODEL, CONTEXTUAL_MODEL)
+    assert sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file()) <= 32e6
 
 
 def test_any_sentence_transformers_model_is_taken_by_path(tmp_path: Path) -> None:

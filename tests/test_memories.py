@@ -76,13 +76,18 @@ def test_what_is_no_memory_is_refused(content: str, said: str, tmp_path: Path) -
 
 
 def test_training_reads_a_memory_and_importing_twice_does_not_double(stranger: Path, tmp_path: Path) -> None:
-    """The pair files hold what the memory holds, however often it is imported."""
+    """Training gets each pair of the memory once, however often, under whatever name and whichever way round it is imported."""
     for _ in range(2):
         written = write_pairs(stranger, tmp_path)
     assert written == {"stranger.en-de.tsv.xz": 2, "stranger.en-ja.tsv.xz": 1, "stranger.de-ja.tsv.xz": 1}
-    corpus = Corpus("stranger", "en", "de", tmp_path / "stranger.en-de.tsv.xz", 1.0)
-    pairs = list(read_pairs(corpus, frozenset(), set(), Decontamination()))
-    assert pairs == read_tmx(stranger)["en", "de"]
+    again = tmp_path / "again.tmx"
+    again.write_text(STRANGER.replace("<body>", '<body><tu><tuv xml:lang="de"><seg>Die Brücke bleibt.</seg></tuv><tuv xml:lang="en"><seg>The bridge stays.</seg></tuv></tu>'), encoding="utf-8")  # fmt: skip
+    assert next(iter(read_tmx(again))) == ("de", "en")
+    assert [name.replace("again", "stranger") for name in write_pairs(again, tmp_path)] == list(written)
+    seen: set[int] = set()
+    corpora = [Corpus(name, "en", "de", tmp_path / f"{name}.en-de.tsv.xz", 1.0) for name in ("stranger", "again")]
+    drawn = [list(read_pairs(corpus, frozenset(), seen, Decontamination())) for corpus in corpora]
+    assert drawn == [read_tmx(stranger)["en", "de"], []]
 
 
 def test_a_memory_is_an_evaluation_set(stranger: Path) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from align.differences import differences
 from align.embedding import StaticEncoder
 from align.names import NameReader, compare_names, consonants
+from align.places import name_elsewhere
 from align.sentences import Alignment, Bead
 
 # Two sentences in two languages, and what comparing their names says: verdict, and how each side writes it.
@@ -46,6 +51,31 @@ CASES = [
         ("ja", "火曜日、首相はバイデン大統領と会談した。"),
         [("contradict", "Donald Trump", "バイデン")],
     ),
+    (
+        ("it", "Venerdì la delegazione è arrivata a Napoli."),
+        ("de", "Am Freitag traf die Delegation in Neapel ein."),
+        [("agree", "Napoli", "Neapel")],
+    ),
+    (
+        ("it", "La squadra ha vinto a Monaco di Baviera."),
+        ("ja", "チームはミュンヘンで勝った。"),
+        [("agree", "Monaco di Baviera", "ミュンヘン")],
+    ),
+    (
+        ("en", "On Friday the delegation travelled to Gdansk."),
+        ("it", "Venerdì la delegazione è arrivata a Breslavia."),
+        [("contradict", "Gdansk", "Breslavia")],
+    ),
+    (
+        ("en", "In the evening the rescuers flew to Sardinia."),
+        ("it", "In serata i soccorritori hanno raggiunto Paola Nardinocchi."),
+        [("missing", "Sardinia", None), ("missing", None, "Paola Nardinocchi")],
+    ),
+    (
+        ("en", "Meridian Line, which runs three terminals, offered less."),
+        ("ja", "3つのターミナルを運営するメリディアン・ラインの提示は少ない。"),
+        [("agree", "Meridian Line", "メリディアン・ライン")],
+    ),
     (("de", "Die Fähre sank am Dienstag im Hafen."), ("it", "Il traghetto è affondato martedì nel porto."), []),
 ]
 
@@ -82,3 +112,14 @@ def test_a_missing_name_is_said_in_plain_words(encoder: StaticEncoder) -> None:
     a, b = ("The strike was called by Giorgio Airaudo.",), ("Die Gewerkschaft rief zum Streik auf.",)
     found = differences(Alignment(("en", "de"), a, b, (Bead((0,), (0,), 1.0),), ()), encoder)
     assert found.summary == ("The German version leaves out the name Giorgio Airaudo",)
+
+
+def test_places_are_known_by_all_their_names() -> None:
+    """Every row of the table has a name in each language, and each is found in a sentence of the others."""
+    table = tomllib.loads((Path(__file__).parent.parent / "align" / "places.toml").read_text(encoding="utf-8"))["place"]
+    around = {"en": "to {}.", "de": "nach {}.", "it": "a {}.", "ja": "昨日{}で"}
+    for row in table:
+        assert set(row) == set(around)
+        for lang, other in itertools.permutations(around, 2):
+            for name, written in itertools.product(row[lang].split("/"), row[other].split("/")):
+                assert name_elsewhere(name, lang, around[other].format(written), other), (name, written)

@@ -50,6 +50,9 @@ def test_the_index_switches_and_keeps_what_it_has(tmp_path: Path, encoder: Stati
         assert [relation.score for relation in switched.store.relations()] == [
             relation.score for relation in made.store.relations()
         ]
+        kept = "SELECT sentences FROM quantities ORDER BY item_number"
+        assert switched.store.rows(kept) == made.store.rows(kept)
+        assert len(switched.store.rows(kept)) == len(rows)
         assert before & {cluster.id for cluster in switched.clusters()}
         assert {change.why for change in switched.changes()} <= {"ingest", "model"}
         switched.ingest_documents(documents(CHIPS))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from align.alignment_eval import Cutting, Tally, cut_pair, tally
+from align.alignment_eval import Beads, CutPair, Cutting, MovedPair, Tally, cut_pair, moved_pair, tally
 from align.bead_scores import background
 from align.beads import Band, Span, best_path, posterior
 from align.embedding import Encoder, StaticEncoder
@@ -91,6 +92,47 @@ def test_a_moved_paragraph_is_reported_apart(encoder: StaticEncoder) -> None:
     found = align_sentences(a, moved, ("en", "de"), encoder)
     assert [(bead.a, bead.b) for bead in found.moved] == [((at,), (at + 7,)) for at in (2, 3, 4)]
     assert [bead.b for bead in found.beads if bead.b] == [(at,) for at in range(12)]
+
+
+def test_a_sentence_that_moved_away_is_not_left_to_its_neighbour(encoder: StaticEncoder) -> None:
+    """What stands at the end of the other version is found there, though the sentence before says nearly the same."""
+    a = [
+        "The central bank said on Thursday that it would lend banks ten billion pounds for five weeks, to calm fears about thin markets.",
+        "It is the first time that the bank has lent money to banks for as long as five weeks.",
+        "Shares in London rose after the announcement.",
+        "The two largest lenders had written to the governor in October.",
+        "The finance minister will speak in parliament on Monday.",
+    ]
+    b = [
+        "Die Zentralbank erklärte am Donnerstag, sie werde den Banken zehn Milliarden Pfund für fünf Wochen leihen, um die Furcht vor dünnen Märkten zu dämpfen.",
+        "Die Aktien in London stiegen nach der Ankündigung.",
+        "Die beiden größten Kreditgeber hatten dem Gouverneur im Oktober geschrieben.",
+        "Der Finanzminister spricht am Montag im Parlament.",
+        "Zum ersten Mal leiht die Bank den Banken Geld für so lange wie fünf Wochen.",
+    ]
+    found = align_sentences(a, b, ("en", "de"), encoder)
+    assert [(bead.a, bead.b) for bead in found.moved] == [((1,), (4,))]
+    assert [(bead.a, bead.b) for bead in found.beads if bead.a and bead.b] == [
+        ((0,), (0,)), ((2,), (1,)), ((3,), (2,)), ((4,), (3,)),
+    ]  # fmt: skip
+
+
+@given(st.integers(0, 10_000))
+def test_reordered_documents_hold_what_they_held(seed: int) -> None:
+    """No sentence is lost, moved beads are the same pairs as before, and the others keep their order and are the longest that do."""
+    chance = random.Random(seed)
+    pairs = [(f"a{at}.", f"b{at}.") for at in range(chance.randint(10, 60))]
+    document = cut_pair(pairs, [(f"x{at}.", f"y{at}.") for at in range(5)], ("en", "de"), chance)
+    reordered = moved_pair(document, chance)
+
+    def texts(one: CutPair | MovedPair, beads: Beads) -> Counter[tuple[tuple[str, ...], tuple[str, ...]]]:
+        return Counter((tuple(one.a[at] for at in a), tuple(one.b[at] for at in b)) for a, b in beads)
+
+    assert texts(document, document.beads) == texts(reordered, reordered.beads + reordered.moved)
+    kept = [bead for bead in reordered.beads if all(bead)]
+    assert kept == sorted(kept, key=lambda bead: bead[1])
+    for a, b in reordered.moved:
+        assert sum((other[0] < a) != (other[1] < b) for other in kept) > len(reordered.moved)
 
 
 def test_a_long_text_takes_the_coarse_way_and_arrives(encoder: StaticEncoder) -> None:

@@ -13,9 +13,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
+from safetensors import safe_open
 
-from align.embedding import StaticEncoder
+from align.contextual import ContextualEncoder
+from align.embedding import SHIPPED_MODEL, StaticEncoder
+from align.errors import InputError
 from training.bridging import bridge
+from training.contextual import Convolution
 from training.development import cut_development, is_development, read_development, write_development
 from training.loss import ranking_loss, repeated
 from training.pairs import Corpus, Decontamination, comparable, corpora, evaluation_sides, read_pairs
@@ -72,6 +76,37 @@ def test_training_gives_a_model_folder_and_gives_it_again(data: Path) -> None:
         )
     np.testing.assert_allclose(vectors[0], theirs, atol=1e-5)
     assert "Decontamination" in (data / "first" / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_convolution_is_trained_over_a_model_and_read_without_torch(data: Path) -> None:
+    """The second tier starts as its base and learns, and its reader gives the vectors that torch gives."""
+    shared = ["--data", data, "--evaluation", data / "eval", "--settings", data / "settings.toml", "--work", data / "work", "--out", data / "base", "--vocabulary", "700", "--characters", "100000", "--dimensions", "16", "--epochs", "1", "--batch", "64", "--teaching", "0"]  # fmt: skip
+    tier = ["--work", data / "work", "--base", data / "base", "--out", data / "tier", "--units", "8", "--steps", "8", "--batch", "64"]  # fmt: skip
+    for module, arguments in (("training", shared), ("training.contextual", tier)):
+        done = subprocess.run(
+            [sys.executable, "-m", module, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    base, encoder = StaticEncoder(data / "base"), ContextualEncoder(data / "tier", data / "base")
+    texts = ["The bridge was closed.", "Was the bridge closed.", "Die Brücke wurde geschlossen.", "x"]
+    model = Convolution(base.rows(np.arange(base.tokenizer.get_vocab_size())), 8)
+    model.save(data / "untrained", base.fingerprint)
+    np.testing.assert_allclose(
+        ContextualEncoder(data / "untrained", data / "base").encode(texts), base.encode(texts), atol=1e-6
+    )
+    with safe_open(data / "tier" / "model.safetensors", framework="pt") as tensors:
+        for name, parameter in model.named_parameters():
+            parameter.data.copy_(tensors.get_tensor(name).float().view(parameter.shape))
+    ids = [torch.tensor(found) for found in base.token_ids(texts)]
+    offsets = torch.tensor(np.cumsum([0, *map(len, ids)])[:-1])
+    with torch.no_grad():
+        theirs = torch.nn.functional.normalize(model(torch.cat(ids), offsets)).numpy()
+    ours = encoder.encode(texts)
+    np.testing.assert_allclose(ours, theirs, atol=5e-4)  # bfloat16 there
+    np.testing.assert_allclose(ours[:1], encoder.encode(texts[:1]), atol=1e-6)
+    assert np.abs(ours - base.encode(texts)).max() > 5e-3
+    with pytest.raises(InputError, match="made for the static model"):
+        ContextualEncoder(data / "tier", SHIPPED_MODEL)
 
 
 def corpus(name: str, source_lang: str, target_lang: str) -> Corpus:

@@ -9,11 +9,13 @@ import sys
 from dataclasses import asdict, fields
 from pathlib import Path
 
+import torch
+
 from training.card import RECORD, corpora_summary, model_card
 from training.model_folder import write_model
 from training.pairs import corpora, log
 from training.prepare import prepare
-from training.train import Schedule, train
+from training.train import MeanOfTokens, Schedule, train
 
 
 def main() -> None:
@@ -60,14 +62,16 @@ def main() -> None:
     tokenizer, pairs, summary = prepare(
         parsed["data"], parsed["evaluation"], parsed["settings"], parsed["work"], options, parsed["tokenizer"]
     )
-    vectors = train(pairs, tokenizer.get_vocab_size(), schedule, parsed["work"] / "checkpoint.pt")
+    torch.manual_seed(schedule.seed)
+    model = MeanOfTokens(tokenizer.get_vocab_size(), schedule.dimensions)
+    train(model, pairs, schedule, parsed["work"] / "checkpoint.pt")
     weights = {corpus.name: corpus.weight for corpus in corpora(parsed["data"], parsed["settings"])}
     kept = {name: summary[name] for name in ("decontamination", "development", "bridged", "taught", "pairs_used")}
     record = {
         "options": {**options, **asdict(schedule)},
         "summary": {**kept, "corpora": corpora_summary(summary["pairs_by_file"], weights, parsed["data"])},
     }
-    write_model(parsed["out"], tokenizer, vectors, model_card(record, None))
+    write_model(parsed["out"], tokenizer, model.token_vectors(), model_card(record, None))
     (parsed["out"] / RECORD).write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     log(f"wrote {parsed['out']}; measure it with: samestory eval --model {parsed['out']}")
 

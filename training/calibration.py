@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from align.calibration import ANY, BANDS, band, language_pair, width
-from align.embedding import Encoder, load_encoder
+from align.calibration import ANY, BANDS, CALIBRATION, band, language_pair
+from align.embedding import SHIPPED_MODEL, Encoder, load_encoder
 from align.records import Item, Vectors
 from align.vectors import vectorise
+from align.widths import width
 from training.development import REGISTERS, DevelopmentPair, read_development
 from training.pairs import comparable, log
 from training.prepare import DEVELOPMENT
@@ -139,12 +140,12 @@ def curve(similarity: NDArray[np.float64], right: NDArray[np.bool_]) -> dict[str
 
 
 def main() -> None:
-    """Fit and write ``align/calibration.json``."""
+    """Fit and write ``calibration.json`` beside the model."""
     parser = argparse.ArgumentParser(prog="python -m training.calibration", description="Calibrate similarities.")
     parser.add_argument("--development", type=Path, default=Path("training/work") / DEVELOPMENT)
     parser.add_argument("--model", default=None, help="model whose similarities are calibrated")
     parser.add_argument("--seed", type=int, default=17)
-    parser.add_argument("--out", type=Path, default=Path("align/calibration.json"))
+    parser.add_argument("--out", type=Path, default=SHIPPED_MODEL / CALIBRATION)
     options: Any = parser.parse_args()
     encoder = load_encoder(options.model)
     pairs = read_development(options.development)

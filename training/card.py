@@ -66,6 +66,50 @@ and word order hardly move a vector: samestory checks those apart.
 """
 
 
+CONTEXTUAL = """---
+language: [en, ja, de, it]
+tags: [sentence-similarity, cross-lingual, news]
+license: apache-2.0
+---
+# samestory-contextual
+
+The second tier of samestory's embedding for English, Japanese, German and Italian: the token vectors of `samestory-static`, and on top of
+them one convolution, so that word order counts. It runs on a CPU with numpy alone.
+
+    samestory ingest PATH --model samestory-contextual
+    samestory eval --model samestory-contextual
+
+## Form
+
+{units} units look at a token and its two neighbours (rectified); each adds to the weight of its token and, summed over the text, to the
+text's vector. The folder holds three matrices in half precision ({megabytes:.1f} MB); pieces and table are those of `samestory-static`, which it
+names by its fingerprint and without which it refuses to work. A text's vector does not depend on what is encoded beside it.
+
+## Training
+
+`python -m training.contextual`, over the pairs, the batches of pairs alike, the loss and the teacher of `samestory-static` (see its card
+for the data and their licences): {steps:,} steps of {batch:,} pairs, Adam with a peak rate of {rate} falling linearly to 0, {dropout:.0%} of a
+text's tokens left out at each step, seed {seed}; the table stays as it is, so the convolution learns what a sum of token vectors cannot say.
+What was tried is in `docs/model.md`.
+"""
+
+
+def contextual_card(record: dict[str, Any], figures: dict[str, Any] | None) -> str:
+    """The same for the contextual tier."""
+    return CONTEXTUAL.format(**record) + _figures(figures)
+
+
+def _figures(figures: dict[str, Any] | None) -> str:
+    if not figures:
+        return ""
+    text = "\n## Figures\n\nMeasured by `samestory eval`; accuracy by plain cosine.\n\n| set | what | figure |\n|---|---|---|\n"
+    return text + "".join(
+        f"| {f['group']} | {f['name']} | {f['value']:.1f} {f['unit']} |\n"
+        for f in figures["figures"]
+        if f["group"] != "Speed"
+    )
+
+
 def model_card(record: dict[str, Any], figures: dict[str, Any] | None) -> str:
     """The card's Markdown, from the record of a training run and the JSON of ``samestory eval``."""
     options, summary = record["options"], record["summary"]
@@ -75,13 +119,7 @@ def model_card(record: dict[str, Any], figures: dict[str, Any] | None) -> str:
         kin_from=options["kin_from"] + 1, kin_groups=f"{options['kin_groups']:,}", decontamination=summary["decontamination"],
         scale=options["scale"], teaching=options["teaching"], bridged=f"{summary['bridged']:,}", taught=f"{summary['taught']:,}", development=f"{summary['development']:,}",
     )  # fmt: skip
-    if figures:
-        text += "\n## Figures\n\nMeasured by `samestory eval`; accuracy by plain cosine.\n\n| set | what | figure |\n|---|---|---|\n"
-        text += "".join(
-            f"| {f['group']} | {f['name']} | {f['value']:.1f} {f['unit']} |\n"
-            for f in figures["figures"]
-            if f["group"] != "Speed"
-        )
+    text += _figures(figures)
     text += (
         "\n## Data\n\n| corpus | pairs used | draws per epoch | licence as its source states it |\n|---|---|---|---|\n"
     )
@@ -117,7 +155,8 @@ def main() -> None:
     options = parser.parse_args()
     record = json.loads((options.folder / RECORD).read_text(encoding="utf-8"))
     figures = json.loads(options.figures.read_text(encoding="utf-8")) if options.figures else None
-    (options.folder / "README.md").write_text(model_card(record, figures), encoding="utf-8")
+    card = contextual_card if "units" in record else model_card
+    (options.folder / "README.md").write_text(card(record, figures), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 DEVELOPMENT = "development.tsv"
 """The file of the development pairs in the work folder."""
+ARRAYS = "pairs.npz"
 
 
 @dataclass
@@ -92,7 +93,7 @@ def prepare(
     model card. `options` holds `vocabulary` (pieces), `characters` (of each spaced language, for the vocabulary),
     `teaching` (0: no teacher) and `seed`. `ready` is a tokenizer to take instead of building one.
     """
-    stamp, arrays, vocabulary = work / "prepared.json", work / "pairs.npz", work / "tokenizer.json"
+    stamp, arrays, vocabulary = work / "prepared.json", work / ARRAYS, work / "tokenizer.json"
     learned = "learned" if ready is None else hashlib.blake2b(ready.read_bytes(), digest_size=8).hexdigest()
     wanted = {**options, "tokenizer": learned, "settings": settings.read_text(encoding="utf-8")}
     if stamp.exists():
@@ -163,6 +164,15 @@ def prepare(
     )  # fmt: skip
     stamp.write_text(json.dumps({"options": wanted, "summary": summary}, ensure_ascii=False), encoding="utf-8")
     return tokenizer, pairs, summary
+
+
+def prepared(work: Path, tokenizer: Path) -> TrainingPairs:
+    """The pairs that `prepare` left in `work`; ends the program where there are none, or another tokenizer's."""
+    if not (work / ARRAYS).is_file():
+        raise SystemExit(f"{work / ARRAYS}: no such file; `python -m training` prepares the pairs")
+    if (work / "tokenizer.json").read_bytes() != tokenizer.read_bytes():
+        raise SystemExit(f"{work}: its pairs are in the pieces of another tokenizer than {tokenizer}")
+    return _load(work / ARRAYS)
 
 
 def _load(arrays: Path) -> TrainingPairs:

@@ -1,4 +1,4 @@
-"""Contrastive training of token vectors: mean pooling, in-batch negatives, both ways, an English teacher beside.
+"""Contrastive training of text vectors: in-batch negatives, both ways, an English teacher beside.
 
 A batch holds one language pair: negatives in another language would be told apart by language alone.
 """
@@ -25,6 +25,7 @@ class Schedule:
 
     dimensions: int = 384
     epochs: int = 6
+    steps: int = 0  # at most so many; 0: all of the epochs
     batch: int = 2048
     rate: float = 0.01
     warmup: float = 0.03  # share of the steps
@@ -106,21 +107,23 @@ def thinned(ids: torch.Tensor, offsets: torch.Tensor, share: float) -> tuple[tor
     return ids[kept], before[offsets]
 
 
+def batch_texts(pairs: TrainingPairs, members: NDArray[np.int64], dropout: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The b sources, then the b targets of one batch: token ids end to end, and where each of the 2b texts starts."""
+    ids, offsets = zip(
+        *(thinned(*gather(side, members), dropout) for side in (pairs.source, pairs.target)), strict=True
+    )
+    return torch.cat(ids), torch.cat([offsets[0], offsets[1] + len(ids[0])])
+
+
 def batch_loss(
-    weights: torch.Tensor, pairs: TrainingPairs, members: NDArray[np.int64], schedule: Schedule
-) -> tuple[float, torch.Tensor, torch.Tensor]:
-    """The loss of one batch, its texts' sums of token vectors (2b, d), and the loss's gradient with respect to them.
+    pooled: torch.Tensor, pairs: TrainingPairs, members: NDArray[np.int64], schedule: Schedule
+) -> tuple[float, torch.Tensor]:
+    """The loss of one batch with the vectors `pooled` (2b, d) of its texts, of any length, and its gradient with respect to them.
 
     Two members with the same text on a side are never each other's negatives. A pair whose English text the
     teacher has read is also drawn to the teacher's vector, by ``schedule.teaching`` times one minus the cosine.
     """
     n = len(members)
-    ids, offsets = zip(
-        *(thinned(*gather(side, members), schedule.dropout) for side in (pairs.source, pairs.target)), strict=True
-    )
-    pooled = functional.embedding_bag(
-        torch.cat(ids), weights, torch.cat([offsets[0], offsets[1] + len(ids[0])]), mode="mean"
-    )
     lengths = pooled.detach().norm(dim=1, keepdim=True).clamp_min(1e-9)
     unit = pooled.detach() / lengths
     same = [repeated(side.keys[members]) for side in (pairs.source, pairs.target)]
@@ -133,37 +136,53 @@ def batch_loss(
         for side in (0, n):
             gradient[torch.from_numpy(known) + side] -= schedule.teaching / n * lesson
     # Through the division by the length: the part along the vector falls away.
-    return loss, pooled, (gradient - (gradient * unit).sum(1, keepdim=True) * unit) / lengths
+    return loss, (gradient - (gradient * unit).sum(1, keepdim=True) * unit) / lengths
 
 
-def train(
-    pairs: TrainingPairs,
-    n_pieces: int,
-    schedule: Schedule,
-    checkpoint: Path,
-    start: NDArray[np.float32] | None = None,
-) -> NDArray[np.float32]:
-    """Token vectors of shape (n_pieces, schedule.dimensions), float32.
+class TextModel(torch.nn.Module):
+    """What a training makes: token ids of n texts, end to end, and where each starts (n,) → vectors (n, d) of any length."""
+
+    def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+    def token_vectors(self) -> NDArray[np.float32]:
+        """(pieces, d), by which pairs alike are found."""
+        raise NotImplementedError
+
+
+class MeanOfTokens(TextModel):
+    """The static model: a table of token vectors (pieces, d), random at first."""
+
+    def __init__(self, n_pieces: int, dimensions: int) -> None:
+        super().__init__()
+        self.table = torch.nn.Parameter(torch.randn(n_pieces, dimensions) * 0.05)
+
+    def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        return functional.embedding_bag(ids, self.table, offsets, mode="mean")
+
+    def token_vectors(self) -> NDArray[np.float32]:
+        return np.asarray(self.table.detach().numpy(), dtype=np.float32)
+
+
+def train(model: TextModel, pairs: TrainingPairs, schedule: Schedule, checkpoint: Path) -> None:
+    """Train `model`, whose parameters are those averaged over the last steps in the end.
 
     Every 500 steps the state goes to `checkpoint`; a run finding one there goes on from it, step for
-    step as if it had not been stopped, provided the schedule is the same. `start` (n_pieces, schedule.dimensions) are
-    vectors to go on from instead of random ones.
+    step as if it had not been stopped, provided the schedule is the same.
     """
-    torch.manual_seed(schedule.seed)
-    weights = torch.nn.Parameter(torch.randn(n_pieces, schedule.dimensions) * 0.05)
-    if start is not None:
-        weights.data.copy_(torch.from_numpy(start))
-    average = torch.zeros_like(weights)
+    parameters = dict(model.named_parameters())
+    average = {name: torch.zeros_like(found) for name, found in parameters.items()}
     n_averaged = 0
     done = 0
     kin: NDArray[np.int64] | None = None
-    optimiser = torch.optim.Adam([weights], lr=schedule.rate, betas=(0.9, 0.99), eps=1e-10, fused=True)
+    optimiser = torch.optim.Adam(parameters.values(), lr=schedule.rate, betas=(0.9, 0.99), eps=1e-10, fused=True)
     total = sum(len(epoch_batches(pairs, schedule, epoch)) for epoch in range(schedule.epochs))
+    total = min(total, schedule.steps or total)
     warmup = max(1, int(schedule.warmup * total))
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         if state["schedule"] == str(schedule):
-            weights.data.copy_(state["weights"])
+            model.load_state_dict(state["model"])
             optimiser.load_state_dict(state["optimiser"])
             average, n_averaged, done = state["average"], state["n_averaged"], state["done"]
             kin = None if state["kin"] is None else state["kin"].numpy()
@@ -172,22 +191,26 @@ def train(
     started, running, first, step = time.monotonic(), 0.0, done, -1
     for epoch in range(schedule.epochs):
         if epoch >= schedule.kin_from and kin is None:
-            kin = kindred(weights.detach().numpy(), pairs, schedule.kin_groups, schedule.seed)
+            kin = kindred(model.token_vectors(), pairs, schedule.kin_groups, schedule.seed)
             log(f"{schedule.kin_groups} groups of pairs alike")
         for members in epoch_batches(pairs, schedule, epoch, kin):
             step += 1
+            if step >= total:
+                break
             if step < done:
                 continue
             rate = schedule.rate * min((step + 1) / warmup, (total - step) / (total - warmup + 1))
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            loss, pooled, gradient = batch_loss(weights, pairs, members, schedule)
+            pooled = model(*batch_texts(pairs, members, schedule.dropout))
+            loss, gradient = batch_loss(pooled, pairs, members, schedule)
             optimiser.zero_grad(set_to_none=True)
-            pooled.backward(gradient)  # type: ignore[no-untyped-call]
+            pooled.backward(gradient)
             optimiser.step()
             if step >= schedule.average_from * total and step % 5 == 0:
                 n_averaged += 1
-                average += (weights.data - average) / n_averaged
+                for name, found in parameters.items():
+                    average[name] += (found.data - average[name]) / n_averaged
             running = 0.98 * running + 0.02 * loss if step > first else loss
             if step % 50 == 0:
                 pace = (time.monotonic() - started) / (step - first + 1)
@@ -195,9 +218,10 @@ def train(
                 log(f"epoch {epoch} step {step}/{total} loss {running:.4f} {pace:.2f} s/step, {left:.0f} min left")
             if step % 500 == 499:
                 part = checkpoint.with_suffix(".part")
-                torch.save({"schedule": str(schedule), "weights": weights.data, "optimiser": optimiser.state_dict(),
+                torch.save({"schedule": str(schedule), "model": model.state_dict(), "optimiser": optimiser.state_dict(),
                             "average": average, "n_averaged": n_averaged, "done": step + 1,
                             "kin": None if kin is None else torch.from_numpy(kin), "chance": torch.get_rng_state()}, part)  # fmt: skip
                 part.replace(checkpoint)
-    final = average if n_averaged else weights.data
-    return final.numpy().astype(np.float32)
+    if n_averaged:
+        for name, found in parameters.items():
+            found.data.copy_(average[name])
