@@ -22,6 +22,8 @@ from align.verifier import FEATURES, FLOOR_LOGIT, load_verifier
 
 KEPT = 100_000
 """From so many stacked items on, some 16 KB each, the next ones begin another stack."""
+KEPT_AFTER = 20_000
+"""A larger stack is given up when all pairs of a run are compared."""
 TOGETHER = 64
 """So many items are compared with their neighbours at a time."""
 PATCH = 400
@@ -73,6 +75,8 @@ class Comparing:
             found += parts
             if progress and done % 10 == 0:
                 progress(f"{min(done * TOGETHER, len(numbers))} of {len(numbers)} items compared")
+        if self._stack is not None and len(self._stack) > KEPT_AFTER:
+            self._stack = None
         return joined(found) if found else None
 
     def _patch(

@@ -139,15 +139,15 @@ class Relating:
         keys = self._know_traits(numbers, tokens, dimension, progress)
         found: list[Pairs] = []
         pushed: set[int] = set()
-        for start in range(0, len(numbers), CHUNK):
-            part = slice(start, start + CHUNK)
-            rows, pairs = self._nearest(numbers[part], views[part], index)
+        parts = [slice(start, start + CHUNK) for start in range(0, len(numbers), CHUNK)]
+        searches = (partial(self._nearest, numbers[part], views[part], index) for part in parts)
+        for part, (rows, pairs) in zip(parts, at_once(searches), strict=True):
             self.near.put(numbers[part], rows)
             entering, changed = self._let_in(numbers[part], slots[part], views[part], index, numbers, fresh)
             found += [pairs, entering]
             pushed |= changed
             if progress:
-                progress(f"neighbours of {min(start + CHUNK, len(numbers))} of {len(numbers)} items")
+                progress(f"neighbours of {min(part.stop, len(numbers))} of {len(numbers)} items")
         alive = np.concatenate([shelf.all_numbers() for shelf in index.shelves])
         sharing = self.keys.sharing(keys)
         sharing = sharing[np.isin(sharing, alive).all(axis=1)]

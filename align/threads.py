@@ -18,7 +18,7 @@ Found = TypeVar("Found")
 def at_once(tasks: Iterator[Callable[[], Found]]) -> Iterator[Found]:
     """What `tasks` return, in their order, while the next ones are made by the calling thread; a single one is simply run.
 
-    Meanwhile a product of matrices has one thread: these are many and small, and each would wait for its second thread.
+    Meanwhile a product of matrices or a search has one thread: these are many and small, and each would wait for its second thread.
     """
     first = list(itertools.islice(tasks, 2))
     if len(first) < 2:
@@ -27,7 +27,11 @@ def at_once(tasks: Iterator[Callable[[], Found]]) -> Iterator[Found]:
     from threadpoolctl import threadpool_limits
 
     waiting: deque[Future[Found]] = deque()
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(THREADS) as pool:
+    # OpenMP's limit is each thread's own, BLAS's the process's.
+    with (
+        threadpool_limits(1, "blas"),
+        ThreadPoolExecutor(THREADS, initializer=threadpool_limits, initargs=(1,)) as pool,
+    ):
         for task in itertools.chain(first, tasks):
             waiting.append(pool.submit(task))
             if len(waiting) > THREADS:
