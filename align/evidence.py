@@ -159,7 +159,8 @@ def _runs(ones: Places) -> Iterator[tuple[int, slice]]:
 
 def _views_alike(stack: Stack, one: int, others: Places) -> Vectors:
     """The cosines of the stories, and the better ones of a lead with a story: (c, 2)."""
-    cosines = stack.views.rows.take(others, axis=0) @ stack.views.rows[one].T  # (c, 2, 2)
+    own = stack.views.rows[one]
+    cosines = (stack.views.rows.take(others, axis=0).reshape(-1, own.shape[1]) @ own.T).reshape(-1, 2, 2)
     return np.stack([cosines[:, 0, 0], np.maximum(cosines[:, 0, 1], cosines[:, 1, 0])], axis=1)
 
 
@@ -171,7 +172,7 @@ def _sentences_covered(stack: Stack, one: int, others: Places) -> Vectors:
     cuts = np.cumsum(counts) - counts
     cosines = stack.sentences.rows.take(rows, axis=0) @ stack.sentences.rows[own].T  # (n, m)
     forward = np.maximum.reduceat(cosines, cuts, axis=0)  # (c, m)
-    backward = np.add.reduceat(cosines.max(axis=1) * stack.sentence_weights.rows[rows], cuts)
+    backward = np.add.reduceat(_best_of_each(cosines) * stack.sentence_weights.rows[rows], cuts)
     covered = np.einsum("ij,j->i", forward, stack.sentence_weights.rows[own])
     return np.stack([covered, backward, forward.max(axis=1)], axis=1)
 
@@ -188,10 +189,15 @@ def _words_covered(stack: Stack, one: int, others: Places) -> Vectors:
     pieces = stack.pieces.rows
     cosines = pieces.take(used, axis=0) @ pieces.take(stack.words.rows[one], axis=0).T  # (n, KEYWORDS)
     forward = cosines.take(places, axis=0).reshape(len(others), KEYWORDS, KEYWORDS).max(axis=1)
-    backward = cosines.max(axis=1).take(places).reshape(len(others), KEYWORDS)
+    backward = _best_of_each(cosines).take(places).reshape(len(others), KEYWORDS)
     weights = stack.word_weights.rows
     covered = np.einsum("ij,j->i", forward, weights[one]), np.einsum("ij,ij->i", backward, weights[others])
     return np.stack(covered, axis=1)
+
+
+def _best_of_each(cosines: Vectors) -> Vectors:
+    """The highest (n,) of each row, of many short ones: column by column, which is several times as fast."""
+    return np.asarray(np.ascontiguousarray(cosines.T).max(axis=0))
 
 
 def times_apart(
