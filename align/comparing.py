@@ -20,8 +20,8 @@ from align.store import Store
 from align.threads import at_once
 from align.verifier import FEATURES, FLOOR_LOGIT, load_verifier
 
-KEPT = 20_000
-"""From so many stacked items on, the next ones begin another stack."""
+KEPT = 100_000
+"""From so many stacked items on, some 16 KB each, the next ones begin another stack."""
 TOGETHER = 64
 """So many items are compared with their neighbours at a time."""
 PATCH = 400

@@ -27,8 +27,14 @@ EXACT_LIMIT = 10_000
 PROBED = 0.06
 """Share of an inverted file's cells that a search looks into."""
 LEAST_PROBED = 16
+LEAST_PROPOSED = 32
+"""How many vectors an inverted file proposes for each query at least, of which the exact cosines decide."""
 CANDIDATES = 64
-"""How many vectors an inverted file proposes for each query at least."""
+"""How many of the nearest `reaching` looks at through an inverted file."""
+SPARE = 1000
+"""So many vectors more are proposed at most, in place of removed ones."""
+BULK = 64
+"""From so many queries on, faiss searches a flat shelf faster than importing it takes."""
 FORMAT = 3
 FILE = "neighbours.json"
 
@@ -50,28 +56,30 @@ class Shelf:
         self.tail_vectors: Vectors = np.empty((0, dimension), dtype=np.float32)
         self.gone: set[int] = set()  # rows of the base
         self.inverted: Any = None
+        self.unsaved = 0
+        """How many changes the saved files do not hold."""
 
     def __len__(self) -> int:
         return len(self.numbers) - len(self.gone) + len(self.tail_numbers)
 
-    @property
-    def unsaved(self) -> int:
-        """How many changes the base does not hold."""
-        return len(self.gone) + len(self.tail_numbers)
-
     def add(self, numbers: Numbers, vectors: Vectors) -> None:
+        self.unsaved += len(numbers)
         self.tail_numbers = np.concatenate([self.tail_numbers, numbers])
         self.tail_vectors = np.concatenate([self.tail_vectors, vectors])
         if len(self.tail_numbers) > max(EXACT_LIMIT // 2, len(self.numbers) // 4):
             self.compact()
 
     def remove(self, numbers: Numbers) -> None:
+        before = len(self)
         self.gone |= set(np.flatnonzero(np.isin(self.numbers, numbers)).tolist())
         keep = ~np.isin(self.tail_numbers, numbers)
         self.tail_numbers, self.tail_vectors = self.tail_numbers[keep], self.tail_vectors[keep]
+        self.unsaved += before - len(self)
 
     def compact(self) -> None:
         """Bring base and tail together, in the order of the numbers, and build the inverted file where it is needed."""
+        if not self.gone and not len(self.tail_numbers):
+            return
         keep = np.ones(len(self.numbers), dtype=bool)
         keep[list(self.gone)] = False
         numbers = np.concatenate([self.numbers[keep], self.tail_numbers])
@@ -90,17 +98,22 @@ class Shelf:
         return np.take_along_axis(numbers, order, axis=1), np.take_along_axis(cosines, order, axis=1)
 
     def _base(self, queries: Vectors, k: int) -> tuple[Numbers, Vectors]:
-        if self.inverted is None:
+        if self.inverted is None and (min(len(queries), len(self.numbers)) < BULK or len(self.gone) > SPARE):
             cosines = queries @ self.vectors.T
             if self.gone:
                 cosines[:, list(self.gone)] = -2.0
             return _top(cosines, self.numbers, k)
-        _, rows = self.inverted.search(queries, max(2 * k, CANDIDATES) + min(len(self.gone), 1000))
+        spare = min(len(self.gone), SPARE)
+        if self.inverted is None:
+            import faiss
+
+            exact, rows = faiss.knn(queries, self.vectors, k + spare, metric=faiss.METRIC_INNER_PRODUCT)
+        else:
+            _, rows = self.inverted.search(queries, max(2 * k, LEAST_PROPOSED) + spare)
+            exact = np.matmul(self.vectors[rows], queries[:, :, None])[:, :, 0]
         missing = rows < 0  # faiss pads missing neighbours with -1
         if self.gone:
             missing |= np.isin(rows, list(self.gone))
-        rows = np.where(missing, 0, rows)
-        exact = np.matmul(self.vectors[rows], queries[:, :, None])[:, :, 0]
         exact[missing] = -2.0
         numbers = np.where(missing, -1, self.numbers[rows])
         best = np.lexsort((numbers, -exact), axis=1)[:, :k]
@@ -231,6 +244,7 @@ class NeighbourIndex:
         for name, shelf in zip(SLOTS, self.shelves, strict=True):
             shelf.numbers = np.load(place / f"{name}.numbers.npy")
             shelf.vectors = np.load(place / f"{name}.vectors.npy", mmap_mode="r")
+            shelf.unsaved = 0
             if shelf.vectors.shape != (len(shelf.numbers), self.dimension):
                 raise ValueError(f"{place}: {name} holds {shelf.vectors.shape} vectors for {len(shelf.numbers)} items")
             if len(shelf.numbers) > EXACT_LIMIT:

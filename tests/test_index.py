@@ -25,11 +25,17 @@ def filled(vectors: Vectors, slots: list[int] | None = None) -> NeighbourIndex:
     return index
 
 
-def test_the_nearest_are_the_nearest_by_exact_cosine() -> None:
-    """Flat search gives the k best cosines, best first, and nothing else."""
-    vectors, queries = unit_rows(400, 4), unit_rows(20, 5)
-    numbers, cosines = filled(vectors).nearest(queries, 0, 10)
+@pytest.mark.parametrize("n_queries", [20, 200])
+def test_the_nearest_are_the_nearest_by_exact_cosine(n_queries: int) -> None:
+    """Flat search gives the k best cosines, best first, and nothing else, for few queries and for many, removed ones left out."""
+    vectors, queries = unit_rows(400, 4), unit_rows(n_queries, 5)
+    index = filled(vectors)
+    index.shelves[0].compact()
+    gone = [0, 7, 399]
+    index.remove(gone)
+    numbers, cosines = index.nearest(queries, 0, 10)
     expected = queries @ vectors.T
+    expected[:, gone] = -2.0
     assert numbers.tolist() == np.argsort(-expected, axis=1, kind="stable")[:, :10].tolist()
     assert cosines == pytest.approx(np.sort(expected, axis=1)[:, ::-1][:, :10], abs=1e-6)
 
@@ -69,6 +75,18 @@ def test_what_reaches_a_threshold_of_its_own() -> None:
     least = np.linspace(-0.3, 0.5, 50).astype(np.float32)
     found = {(int(query), int(number)) for query, number, _ in zip(*shelf.reaching(queries, least), strict=True)}
     assert found == {(int(q), int(n)) for q, n in zip(*np.nonzero(queries @ vectors.T >= least), strict=True)}
+
+
+def test_changes_count_as_unsaved_until_they_are_saved(tmp_path: Path) -> None:
+    """Also where so many came that the shelf was put in order at once; then only what comes after."""
+    vectors = unit_rows(6000, 3)
+    index = filled(vectors)
+    assert len(index.shelves[0].numbers) == index.unsaved == 6000
+    index.save(tmp_path, "stamp", 1)
+    assert index.unsaved == 0
+    index.remove([5])
+    index.add([6000], [1], vectors[:1])
+    assert index.unsaved == 2
 
 
 def test_removed_vectors_are_gone() -> None:

@@ -1,0 +1,90 @@
+"""What pairs of texts show is worked out over arrays, and is what plain loops over the two texts give."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+
+import numpy as np
+import pytest
+
+from align.describing import Described, describe, number_weight
+from align.embedding import SHIPPED_MODEL, StaticEncoder
+from align.evidence import Stack, features
+from align.reading import read
+from align.records import Document, Item
+from align.vectors import vectorise
+
+
+@pytest.fixture(scope="module")
+def encoder() -> StaticEncoder:
+    """The shipped model."""
+    return StaticEncoder(SHIPPED_MODEL)
+
+
+@pytest.fixture(scope="module")
+def described(encoder: StaticEncoder) -> list[Described]:
+    """Two dozen bundled items, some undated, two of one length, one of few words."""
+    documents = [found for found in read(["seeds/expected.toml", "seeds"]) if isinstance(found, Document)][:96:4]
+    items = [
+        Item(
+            found.name, found.name, found.lang or "en", 1.0, found.title, found.text, None, None,
+            None if place % 5 == 0 else found.published, 0, 0,
+        )
+        for place, found in enumerate(documents)
+    ]  # fmt: skip
+    items += [
+        Item(f"twin{n}", "twin", "en", 1.0, "", f"Rain in Kobe on day {n}.", None, None, None, 0, 0) for n in (1, 2)
+    ]
+    return describe(items, vectorise(items, encoder), encoder)
+
+
+def shown(left: Described, right: Described, encoder: StaticEncoder) -> list[float]:
+    """The features of two texts by their definition, without rounding."""
+    short, long = sorted((left, right), key=lambda entry: (entry.traits.length, [-ord(sign) for sign in entry.id]))
+    story = float(left.vectors.views[0] @ right.vectors.views[0])
+    lead = max(float(a.vectors.views[1] @ b.vectors.views[0]) for a, b in ((left, right), (right, left)))
+    covered = []
+    for one, other in ((short, long), (long, short)):
+        weights = [math.sqrt(max(end - start, 1)) for start, end in one.vectors.sentence_spans]
+        best = [max(float(row @ column) for column in other.vectors.sentences) for row in one.vectors.sentences]
+        covered.append(sum(w * value for w, value in zip(weights, best, strict=True)) / sum(weights))
+    highest = max(float(a @ b) for a in left.vectors.sentences for b in right.vectors.sentences)
+    words = []
+    for one, other in ((short, long), (long, short)):
+        rows, columns = encoder.unit_rows(one.traits.keywords), encoder.unit_rows(other.traits.keywords)
+        best = [max(float(row @ column) for column in columns) for row in rows]
+        words.append(sum(float(w) * value for w, value in zip(one.traits.weights, best, strict=True)))
+    agreement = []
+    for name, weight in (("numbers", number_weight), ("names", lambda _: 1.0)):
+        held = [set(getattr(entry.traits, name)) for entry in (left, right)]
+        common = sum(map(weight, held[0] & held[1]))
+        agreement += [common / (min(sum(map(weight, own)) for own in held) + 1), math.log1p(common)]
+    undated = left.day is None or right.day is None
+    days = 1.0 if left.day is None or right.day is None else min(abs(left.day - right.day), 15.0)
+    return [story, lead, *covered, highest, *words, *agreement, math.log2(1 + days), float(undated)]
+
+
+def test_evidence_is_that_of_plain_loops(described: list[Described], encoder: StaticEncoder) -> None:
+    """For every pair: cosines of stories, sentences and words, what numbers and names agree, and the time between."""
+    stack = Stack(encoder, encoder.dimension)
+    stack.add(described)
+    ones, others = np.array(list(itertools.permutations(range(len(described)), 2))).T
+    found = features(stack, ones, others)
+    expected = [shown(described[one], described[other], encoder) for one, other in zip(ones, others, strict=True)]
+    np.testing.assert_allclose(found, expected, atol=6e-5)
+
+
+def test_evidence_does_not_depend_on_what_else_is_compared(described: list[Described], encoder: StaticEncoder) -> None:
+    """A pair shows the same in a stack of its own, either text first, as in one that has grown by and by in another order."""
+    shuffled = random.Random(3).sample(described, len(described))
+    stack = Stack(encoder, encoder.dimension)
+    for start in range(0, len(shuffled), 5):
+        stack.add(shuffled[start : start + 5])
+    place_of = {item_id: place for place, item_id in enumerate(stack.ids)}
+    for left, right in itertools.pairwise(described):
+        alone = Stack(encoder, encoder.dimension)
+        alone.add([right, left])
+        among = features(stack, np.array([place_of[left.id]]), np.array([place_of[right.id]]))
+        np.testing.assert_allclose(features(alone, np.array([0]), np.array([1])), among, atol=1.1e-4)
