@@ -151,7 +151,7 @@ def comparable(text: str) -> str:
 def shingle_texts(text: str) -> list[str]:
     """The word trigrams of a comparable text, or its runs of five signs where words are not spaced."""
     if len(_WIDE.findall(text)) > 0.3 * len(text):
-        signs = "".join(character for character in text if character.isalnum())
+        signs = "".join(filter(str.isalnum, text))
         return [signs[start : start + 5] for start in range(max(1, len(signs) - 4))]
     words = _SPACED.findall(text)
     return list(map(" ".join, zip(words, words[1:], words[2:], strict=False))) or [" ".join(words)]
