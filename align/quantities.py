@@ -1,4 +1,8 @@
-"""A text → the quantities in it, typed: numbers, percentages, money, measures, ranges, dates and times, by value and place."""
+"""A text → the quantities in it, typed: numbers, percentages, money, measures, ranges, dates and times, by value and place.
+
+An index keeps them. Whoever changes how they are read empties its table ``quantities`` in a migration; they are then
+read when asked about.
+"""
 
 from __future__ import annotations
 

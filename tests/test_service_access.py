@@ -53,7 +53,7 @@ def test_keys_open_what_their_scopes_name(tmp_path: Path, index: Path) -> None:
     """With keys in force each request needs one with the route's scope; a revoked key is refused at once."""
     own = ingest(tmp_path, "seeds/port-strike.jsonl")
     reader, contributor = key(own, "read"), key(own, "read", "write")
-    with served(own) as running, httpx.Client(base_url=running.url) as client:
+    with served(own) as running, httpx.Client(base_url=running.url, timeout=60) as client:
         answer = client.get("/v1/items")
         problem(answer, 401)
         assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -91,7 +91,7 @@ def test_a_rate_limit_counts_over_all_workers(tmp_path: Path) -> None:
 
 def test_bodies_and_items_have_a_size(index: Path) -> None:
     """A body over the limit is refused with 413, declared or chunked; an item over its limit is rejected by name, the rest is stored."""
-    with served(index, "--max-body", "1") as running, httpx.Client(base_url=running.url) as client:
+    with served(index, "--max-body", "1") as running, httpx.Client(base_url=running.url, timeout=60) as client:
         large = b'{"text": "' + b"a" * (1 << 20) + b'"}'
         problem(client.post("/v1/items", content=large), 413)
         problem(client.post("/v1/items", content=iter([large[:1000], large[1000:]])), 413)
