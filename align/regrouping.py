@@ -9,8 +9,11 @@ from align.clustering import cluster_items
 from align.decisions import constraints, decisions
 from align.naming import drop_emptied, rename_clusters
 from align.records import Constraints, Relation
-from align.store import BULK, Store
+from align.store import Store
 from align.thresholds import NAMES, Thresholds, judged, thresholds_of
+
+BULK = 20_000
+"""From so many touched items on, all relations are read at once: a scan is faster than so many questions."""
 
 
 def stored_thresholds(store: Store) -> Thresholds:

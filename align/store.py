@@ -27,8 +27,6 @@ from align.records import Cluster, Document, Item, ItemVectors, Kind, Relation, 
 DATABASE = "samestory.sqlite"
 BUSY_SECONDS = 30.0
 _AT_ONCE = 900  # SQLite's limit on the variables of one statement is far above
-BULK = 2_000
-"""From so many items on, one scan of the table is faster than asking for each."""
 
 _ITEM_COLUMNS = 'id, document, lang, lang_confidence, title, text, source, url, published, "start", "end", spans'
 
@@ -639,22 +637,12 @@ class Store(Database):
 
     def clusters_of(self, item_ids: Sequence[str]) -> dict[str, str]:
         """item → its cluster, for those that are in one."""
-        if len(item_ids) > BULK:
-            wanted = set(item_ids)
-            rows = self._connection().execute("SELECT id, cluster FROM item WHERE cluster IS NOT NULL")
-            return {item_id: cluster for item_id, cluster in rows if item_id in wanted}
-        found = ((item_id, self.cluster_of(item_id)) for item_id in item_ids)
+        found = self._chosen("SELECT id, cluster FROM item", "id", item_ids)
         return {item_id: cluster for item_id, cluster in found if cluster}
 
     def published(self, item_ids: Sequence[str]) -> dict[str, str | None]:
         """item → when it was published, ISO 8601 or None."""
-        if len(item_ids) > BULK:
-            return dict(self._connection().execute("SELECT id, published FROM item"))
-        rows = (
-            self._connection().execute("SELECT id, published FROM item WHERE id = ?", (one,)).fetchone()
-            for one in item_ids
-        )
-        return {row[0]: row[1] for row in rows if row}
+        return dict(self._chosen("SELECT id, published FROM item", "id", item_ids))
 
     def cluster_of(self, item_id: str) -> str | None:
         row = self._connection().execute("SELECT cluster FROM item WHERE id = ?", (item_id,)).fetchone()
