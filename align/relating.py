@@ -295,7 +295,7 @@ class Relating:
         self.catch_up(near=False)
         near = set(self.keys.sharing({-1: draft.traits.keys}).ravel().tolist()) - {-1}
         for slot in range(len(SLOTS)):
-            found, cosines = index.nearest(draft.vectors.views[:1], slot, 2 * NEAREST)
+            found, cosines = index.nearest(draft.vectors.views[:1], slot, NEAREST)
             near |= set(found[0][(found[0] >= 0) & (cosines[0] >= FLOOR)].tolist())
         # Another process may have deleted one since.
         alive = sorted(self.store.heads(sorted(near)))
