@@ -114,7 +114,7 @@ class Archive:
                 moment = f" as of {as_of}"
             else:
                 cluster_id = resolve_cluster(self.store, cluster_id)
-                found = Cluster(cluster_id, tuple(item.id for item in self.store.cluster_items(cluster_id)))
+                found = Cluster(cluster_id, tuple(self.store.cluster_item_ids(cluster_id)))
                 moment = ""
         if not found.item_ids:
             raise NotFoundError(f"no cluster {cluster_id!r} in {self.folder}{moment}; `samestory clusters` lists them")

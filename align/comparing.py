@@ -23,7 +23,7 @@ from align.verifier import FEATURES, FLOOR_LOGIT, load_verifier
 KEPT = 100_000
 """From so many stacked items on, some 16 KB each, the next ones begin another stack."""
 KEPT_AFTER = 20_000
-"""A larger stack is given up when all pairs of a run are compared."""
+"""A larger stack is given up when all pairs of a run, or those of a draft, are compared."""
 TOGETHER = 64
 """So many items are compared with their neighbours at a time."""
 PATCH = 400
@@ -39,6 +39,10 @@ class Comparing:
         self.rows = rows
         self._stack: Stack | None = None
         self._place_of: dict[int, int] = {}  # in the stack
+
+    def __len__(self) -> int:
+        """How many described texts are in memory, drafts included."""
+        return 0 if self._stack is None else len(self._stack)
 
     def forget(self, number: int) -> None:
         """Describe an item anew the next time."""
@@ -75,9 +79,13 @@ class Comparing:
             found += parts
             if progress and done % 10 == 0:
                 progress(f"{min(done * TOGETHER, len(numbers))} of {len(numbers)} items compared")
-        if self._stack is not None and len(self._stack) > KEPT_AFTER:
-            self._stack = None
+        self.give_up_large()
         return joined(found) if found else None
+
+    def give_up_large(self) -> None:
+        """Let go of a stack that has grown large, be it by items or by drafts, which stay in it."""
+        if len(self) > KEPT_AFTER:
+            self._stack = None
 
     def _patch(
         self, lefts: Numbers, rights: Numbers, by_key: NDArray[np.bool_], tokens: TokenReader, dimension: int

@@ -10,12 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.boilerplate import shared_sentences, without_boilerplate
-from align.comparing import Comparing
-from align.comparison_rows import (
-    ComparisonRows,
-    FoundPairs,
-    Opinions,
-)
+from align.comparing import Comparing, Progress
+from align.comparison_rows import ComparisonRows, FoundPairs, Opinions
 from align.describing import Described, TokenReader, Traits, traits_of
 from align.index import SLOTS, NeighbourIndex, slot_of
 from align.language import lang_code, lang_of
@@ -31,7 +27,6 @@ RELATED = 0.02
 """Least probability of one story, inclusive, that makes two items related; a pair below is compared, and no relation."""
 BULK_SHARE = 0.2
 """Where more than this share of the items is affected, all comparisons are read at once."""
-Progress = Callable[[str], None]
 
 
 class Relating:
@@ -301,8 +296,9 @@ class Relating:
         alive = sorted(self.store.heads(sorted(near)))
         stack, places = self.comparing.stacked(alive, tokens, dimension)
         place = len(stack)
-        stack.add([draft])  # and it stays there, at a place that nothing else asks for
+        stack.add([draft])  # and it stays there, at a place that nothing else asks for, as long as the stack is kept
         alike = stack.digests.rows[places] == stack.digests.rows[place]
+        self.comparing.give_up_large()
         verifier = load_verifier()
         pairs = [identical(stack, place, other) for other in places[alike].tolist()]
         pairs += compare(stack, place, places[~alike], verifier, FLOOR_LOGIT)

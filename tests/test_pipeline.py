@@ -366,3 +366,15 @@ def test_days_named_from_two_days_agree(pipeline: Pipeline) -> None:
         assert pipeline.store.execute("DELETE FROM quantities").rowcount == 2
     [read] = pipeline.variants("first")[2]
     assert read == kept
+
+
+def test_drafts_do_not_pile_up(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many drafts are checked, few texts stay in memory for it, and each draft is answered as the first was."""
+    pipeline.ingest([ROOT / PORT])
+    monkeypatch.setattr("align.comparing.KEPT_AFTER", 40)
+    item = next(item for _, item in pipeline.store.items())
+    first = pipeline.check(item.text)
+    assert first.matches
+    for _ in range(100):
+        assert pipeline.check(item.text) == first
+        assert len(pipeline._opinions.comparing) <= 40
