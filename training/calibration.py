@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.calibration import ANY, BANDS, CALIBRATION, band, language_pair
-from align.embedding import SHIPPED_MODEL, Encoder, load_encoder
+from align.embedding import CONTEXTUAL_MODEL, SHIPPED_MODEL, Encoder, load_encoder
 from align.records import Item, Vectors
 from align.vectors import vectorise
 from align.widths import width
@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--development", type=Path, default=Path("training/work") / DEVELOPMENT)
     parser.add_argument("--model", default=None, help="model whose similarities are calibrated")
     parser.add_argument("--seed", type=int, default=17)
-    parser.add_argument("--out", type=Path, default=SHIPPED_MODEL / CALIBRATION)
+    parser.add_argument("--out", type=Path, default=None, help="calibration.json in the model's folder if left out")
     options: Any = parser.parse_args()
     encoder = load_encoder(options.model)
     pairs = read_development(options.development)
@@ -161,8 +161,10 @@ def main() -> None:
             outcomes = np.array([outcome for _, outcome in members])
             curves[pair][name] = {"lookups": len(members), **curve(values, outcomes)}
             log(f"{pair} {name}: {len(members)} lookups")
-    options.out.write_text(json.dumps({"model": encoder.fingerprint, "curves": curves}, indent=1) + "\n")
-    log(f"wrote {options.out}")
+    shipped = {None: SHIPPED_MODEL, SHIPPED_MODEL.name: SHIPPED_MODEL, CONTEXTUAL_MODEL.name: CONTEXTUAL_MODEL}
+    out = options.out or shipped.get(options.model, Path(options.model or "")) / CALIBRATION
+    out.write_text(json.dumps({"model": encoder.fingerprint, "curves": curves}, indent=1) + "\n")
+    log(f"wrote {out}")
 
 
 if __name__ == "__main__":
