@@ -6,6 +6,7 @@ The items are made from the bundled stories (``items.made``) and stored with the
 run finds them. Then, each in a process of its own, so that none leaves memory or warm caches to the next:
 
 - ours: relations of all items, each pair verified on evidence, and their clusters;
+- describing: what that reads of the texts, which is kept when an item comes in, worked out again;
 - ours, duplicates: what semhash does and no more: the items that have a story vector with a cosine of at least
   `DUPLICATE` before them, found by our neighbour index, which is built for it;
 - semhash: ``self_deduplicate`` at that threshold, its index built for it, of the same vectors;
@@ -35,7 +36,7 @@ import numpy as np
 from items import made
 from numpy.typing import NDArray
 
-from align.boilerplate import put_sentences
+from align.description_rows import DescriptionRows, put_made
 from align.digests import digest_of, fields_digest
 from align.identity import sender_of
 from align.index import SLOTS, NeighbourIndex, slot_of
@@ -43,7 +44,6 @@ from align.instants import now
 from align.pipeline import Pipeline
 from align.records import Item
 from align.rows import parse_record
-from align.vectors import vectorise
 
 HERE = Path(__file__).parent
 BATCH = 2000
@@ -75,10 +75,13 @@ def stored(folder: Path, n_items: int) -> Path:
                 for found in part
             ]  # fmt: skip
             with store.writing():
-                for found, item, vectors in zip(part, items, vectorise(items, pipeline.encoder), strict=True):
-                    document = store.put_document(found, fields_digest(found), sender_of(found), None)
-                    store.put_vectors(store.put_item(item, document, now()), vectors)
-                    put_sentences(store, item, vectors.sentence_spans)
+                numbered = {
+                    store.put_item(
+                        item, store.put_document(found, fields_digest(found), sender_of(found), None), now()
+                    ): item
+                    for found, item in zip(part, items, strict=True)
+                }
+                put_made(store, numbered, pipeline.encoder, pipeline.tokens)
                 store.finish_generation()
     return place
 
@@ -120,6 +123,22 @@ def ours(place: Path) -> dict[str, Any]:
                     for table in ("comparison", "relation")
                 }
                 return counts | {"clusters": len(pipeline.clusters())}
+
+            return timed(work)
+
+
+def describing(place: Path) -> dict[str, Any]:
+    """What comparing needs of all texts, worked out from stored vectors and kept: `ours` finds it done, as after any reading."""
+    with tempfile.TemporaryDirectory(dir=place.parent) as folder:
+        shutil.copytree(place, folder, dirs_exist_ok=True)
+        with Pipeline(Path(folder)) as pipeline:
+            tokens, dimension = pipeline.tokens, pipeline.encoder.dimension
+            numbers = [number for number, _ in pipeline.store.items()]
+
+            def work() -> dict[str, Any]:
+                with pipeline.store.writing():
+                    DescriptionRows(pipeline.store).describe(numbers, tokens, dimension)
+                return {"items": len(numbers)}
 
             return timed(work)
 
@@ -207,7 +226,14 @@ def community(place: Path) -> dict[str, Any]:
     return timed(work)
 
 
-PARTS = {"ours": ours, "duplicates": duplicates, "semhash": semhash, "communities": communities, "community": community}
+PARTS = {
+    "ours": ours,
+    "describing": describing,
+    "duplicates": duplicates,
+    "semhash": semhash,
+    "communities": communities,
+    "community": community,
+}
 
 
 def apart(part: str, place: Path) -> dict[str, Any]:
@@ -233,6 +259,7 @@ def main() -> None:
     whole, half = stored(folder, arguments.items), stored(folder, arguments.community)
     found = {
         "ours": apart("ours", whole),
+        "describing": apart("describing", whole),
         "ours, duplicates": apart("duplicates", whole),
         "semhash": apart("semhash", whole),
         f"ours, {arguments.community} items": apart("ours", half),
