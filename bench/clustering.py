@@ -36,7 +36,9 @@ import numpy as np
 from items import made
 from numpy.typing import NDArray
 
-from align.description_rows import DescriptionRows, put_made
+from align.boilerplate import put_sentences
+from align.describing import describe
+from align.description_rows import DescriptionRows
 from align.digests import digest_of, fields_digest
 from align.identity import sender_of
 from align.index import SLOTS, NeighbourIndex, slot_of
@@ -44,6 +46,7 @@ from align.instants import now
 from align.pipeline import Pipeline
 from align.records import Item
 from align.rows import parse_record
+from align.vectors import vectorise
 
 HERE = Path(__file__).parent
 BATCH = 2000
@@ -60,7 +63,7 @@ def stored(folder: Path, n_items: int) -> Path:
     """An index of `n_items` items with vectors and without relations.
 
     They are put there as they are: what `samestory ingest` makes sure of besides, which language a text is in and
-    whether it was read before, is known of them.
+    whether it was read before, is known of them, and the quantities that it keeps are no matter here.
     """
     place = folder / f"items-{n_items}"
     with Pipeline(place) as pipeline:
@@ -75,13 +78,15 @@ def stored(folder: Path, n_items: int) -> Path:
                 for found in part
             ]  # fmt: skip
             with store.writing():
-                numbered = {
-                    store.put_item(
-                        item, store.put_document(found, fields_digest(found), sender_of(found), None), now()
-                    ): item
+                numbers = [
+                    store.put_item(item, store.put_document(found, fields_digest(found), sender_of(found), None), now())
                     for found, item in zip(part, items, strict=True)
-                }
-                put_made(store, numbered, pipeline.encoder, pipeline.tokens)
+                ]
+                vectors = dict(zip(numbers, vectorise(items, pipeline.encoder), strict=True))
+                for item, (number, own) in zip(items, vectors.items(), strict=True):
+                    store.put_vectors(number, own)
+                    put_sentences(store, item, own.sentence_spans)
+                DescriptionRows(store).put(vectors, describe(items, list(vectors.values()), pipeline.tokens))
                 store.finish_generation()
     return place
 
