@@ -25,8 +25,10 @@ from align.records import Vectors
 
 SLOTS = ("en", "ja", "de", "it", "other")
 EXACT_LIMIT = 10_000
-PROBED = 0.06
-"""Share of an inverted file's cells that a search looks into."""
+PROBED = 0.2
+"""Share of an inverted file's cells that a search looks into: of the 17 nearest among 11,000 story vectors 98 percent are found, 90 at 0.06."""
+TRAINING_ROUNDS = 10
+"""Of k-means, by which the cells are found; with 25 as many of the nearest are."""
 LEAST_PROBED = 16
 LEAST_PROPOSED = 32
 """How many vectors an inverted file proposes for each query at least, of which the exact cosines decide."""
@@ -146,6 +148,7 @@ def _inverted(vectors: Vectors) -> Any:
     )
     index.cp.max_points_per_centroid = 64
     index.cp.min_points_per_centroid = 1
+    index.cp.niter = TRAINING_ROUNDS
     index.train(vectors)
     index.add(vectors)
     index.nprobe = max(LEAST_PROBED, int(PROBED * n_cells))
