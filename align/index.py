@@ -30,8 +30,8 @@ PROBED = 0.2
 TRAINING_ROUNDS = 10
 """Of k-means, by which the cells are found; with 25 as many of the nearest are."""
 LEAST_PROBED = 16
-LEAST_PROPOSED = 32
-"""How many vectors an inverted file proposes for each query at least, of which the exact cosines decide."""
+MORE_PROPOSED = 8
+"""So many vectors more than are asked for an inverted file proposes, of which the exact cosines decide."""
 SPARE = 1000
 """So many vectors more are proposed at most, in place of removed ones."""
 FORMAT = 3
@@ -103,7 +103,7 @@ class Shelf:
                 cosines[:, list(self.gone)] = -2.0
             return _top(cosines, self.numbers, k)
         spare = min(len(self.gone), SPARE)
-        _, rows = self.inverted.search(queries, max(2 * k, LEAST_PROPOSED) + spare)
+        _, rows = self.inverted.search(queries, k + MORE_PROPOSED + spare)
         exact = np.matmul(self.vectors[rows], queries[:, :, None])[:, :, 0]
         missing = rows < 0  # faiss pads missing neighbours with -1
         if self.gone:
@@ -123,7 +123,10 @@ class Shelf:
             keep[list(gone)] = False
             for start in range(0, len(numbers), size):
                 part = slice(start, start + size)
-                yield numbers[part][keep[part]], vectors[part][keep[part]]
+                if keep[part].all():  # no copy
+                    yield numbers[part], vectors[part]
+                else:
+                    yield numbers[part][keep[part]], vectors[part][keep[part]]
 
 
 def _top(cosines: Vectors, numbers: Numbers, k: int) -> tuple[Numbers, Vectors]:

@@ -101,7 +101,8 @@ class Relating:
             for shelf in index.shelves:
                 for numbers, views in shelf.parts():
                     held = self.near.contains(numbers)
-                    reached = views[held] @ view[: index.dimension] >= self.near.reach(numbers[held], slot_of(lang))
+                    cosines = (views @ view[: index.dimension])[held]
+                    reached = cosines >= self.near.reach(numbers[held], slot_of(lang))
                     again |= set(numbers[held][reached].tolist())
         if left:
             again |= self.keys.remove([number for number, _, _ in left])
@@ -264,7 +265,9 @@ def _settled(index: NeighbourIndex, waiting: Numbers, slot: int) -> Iterator[tup
     """Numbers and views of the items of a slot that are not `waiting`, part by part."""
     for numbers, views in index.shelves[slot].parts():
         settled = ~np.isin(numbers, waiting)
-        if settled.any():
+        if settled.all():  # no copy
+            yield numbers, views
+        elif settled.any():
             yield numbers[settled], views[settled]
 
 
