@@ -66,7 +66,7 @@ class Verifier:
         """The highest logits (n,) that `table` can have where the features `names`, 0 in it, lie in [0, most]."""
         columns = [1 + FEATURES.index(name) for name in names]
         gains = np.stack([self.first_weights[group][columns].clip(min=0.0).sum() * most for group in GROUPS])
-        return self.first(table, groups) + gains[groups]
+        return np.asarray(self.first(table, groups) + gains[groups])
 
     def settled(self, table: Rows) -> Rows:
         """Probabilities (n,) in (0, 1) of margins (n, len(MARGINS))."""
