@@ -88,7 +88,7 @@ def weigh(
     groups = groups_of(*langs)
 
     def are_alike(table: NDArray[np.float64]) -> NDArray[np.bool_]:
-        return (table[:, FEATURES.index("best")] >= OVERLAP_SIMILARITY) & (langs[0] == langs[1])
+        return np.asarray((table[:, FEATURES.index("best")] >= OVERLAP_SIMILARITY) & (langs[0] == langs[1]))
 
     def is_worth(table: NDArray[np.float64]) -> NDArray[np.bool_]:
         return are_alike(table) | (verifier.first_at_most(table, groups, WORDS, MOST_WORDS) > least)
