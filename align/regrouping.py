@@ -18,8 +18,7 @@ BULK = 20_000
 
 def stored_thresholds(store: Store) -> Thresholds:
     """The thresholds that this index clusters by."""
-    values = ((name, store.setting(name)) for name in NAMES)
-    return thresholds_of({name: value for name, value in values if value is not None})
+    return thresholds_of(store.settings(NAMES))
 
 
 def regroup(store: Store, why: str, everything: bool = False) -> None:

@@ -119,6 +119,10 @@ class Store(Database):
         row = self._connection().execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
 
+    def settings(self, names: Sequence[str]) -> dict[str, str]:
+        """The values of those of `names` that are set."""
+        return dict(self._chosen("SELECT name, value FROM setting", "name", names))
+
     def set_setting(self, name: str, value: str) -> None:
         self._connection().execute(
             "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
@@ -316,15 +320,6 @@ class Store(Database):
             "INSERT OR REPLACE INTO quantities VALUES (?, ?)", (number, pack_quantities(sentences))
         )
 
-    def quantities_by_id(self, item_id: str) -> list[list[Quantity]] | None:
-        """The quantities of each sentence of an item; None where they were not kept: it came in before they were."""
-        row = (
-            self._connection()
-            .execute("SELECT sentences FROM quantities JOIN item ON number = item_number WHERE id = ?", (item_id,))
-            .fetchone()
-        )
-        return None if row is None else unpack_quantities(row[0])
-
     def vectors(self, number: int, dimension: int) -> ItemVectors:
         """The vectors of one item. Raises KeyError if there are none."""
         return self.vectors_of([number], dimension)[number]
@@ -358,9 +353,23 @@ class Store(Database):
                 f"DELETE FROM {table} WHERE item_number = (SELECT number FROM item WHERE id = ?)", (item_id,)
             )
 
-    def vectors_by_id(self, item_id: str, dimension: int) -> ItemVectors:
-        """The vectors of the item with an id. Raises KeyError if there are none."""
-        return self.vectors(self.number_and_lang(item_id)[0], dimension)
+    def sentences_by_id(
+        self, item_id: str, dimension: int
+    ) -> tuple[Vectors, list[tuple[int, int]], list[list[Quantity]] | None]:
+        """The sentence vectors (n, d) of an item, their spans, and the quantities of each, None where it came in before they were kept. Raises KeyError."""
+        row = (
+            self._connection()
+            .execute(
+                "SELECT vectors.sentences, sentence_spans, quantities.sentences FROM item JOIN vectors ON vectors.item_number = number "
+                "LEFT JOIN quantities ON quantities.item_number = number WHERE id = ?",
+                (item_id,),
+            )
+            .fetchone()
+        )
+        if row is None:
+            raise KeyError(item_id)
+        kept = None if row[2] is None else unpack_quantities(row[2])
+        return _rows(row[0], dimension), json.loads(row[1]), kept
 
     def vectors_of(self, numbers: Sequence[int], dimension: int) -> dict[int, ItemVectors]:
         """The vectors of several items. Raises KeyError where one has none."""
@@ -404,13 +413,6 @@ class Store(Database):
         for start in range(0, len(values), _AT_ONCE):
             part = values[start : start + _AT_ONCE]
             yield from self._connection().execute(f"{select} WHERE {column} IN ({','.join('?' * len(part))})", part)
-
-    def number_and_lang(self, item_id: str) -> tuple[int, str]:
-        """The row number and language of an item. Raises KeyError if there is no such item."""
-        row = self._connection().execute("SELECT number, lang FROM item WHERE id = ?", (item_id,)).fetchone()
-        if row is None:
-            raise KeyError(item_id)
-        return int(row[0]), str(row[1])
 
     def wait_again(self, item_ids: Iterable[str]) -> None:
         """Items whose relations are to be worked out once more."""
@@ -478,17 +480,9 @@ class Store(Database):
         rows = self._connection().execute("DELETE FROM outdated WHERE item = ? RETURNING revised", (item_id,))
         return {str(row[0]) for row in rows}
 
-    def outdated(self, left: str, right: str) -> str | None:
-        """Which of two items is a translation of what the other was before it was revised; None if neither."""
-        row = (
-            self._connection()
-            .execute(
-                "SELECT item FROM outdated WHERE item = ?1 AND revised = ?2 OR item = ?2 AND revised = ?1",
-                (left, right),
-            )
-            .fetchone()
-        )
-        return str(row[0]) if row else None
+    def outdated(self, item_id: str) -> list[tuple[str, str]]:
+        """(item, revised): an item that is a translation of what another was before it was revised, one of the two being `item_id`."""
+        return self.rows("SELECT item, revised FROM outdated WHERE item = ?1 OR revised = ?1", (item_id,))
 
     # relations
 
