@@ -59,15 +59,6 @@ def shared_sentences(store: Store) -> frozenset[int]:
     return frozenset(row[0] for row in store.execute("SELECT digest FROM frequent_sentence WHERE shared = 1"))
 
 
-def holders_of_shared(store: Store, numbers: Sequence[int]) -> list[int]:
-    """Those of the items (numbers) that hold a sentence that is boilerplate."""
-    question = (
-        "SELECT 1 FROM item JOIN sentence ON sentence.item = item.id JOIN frequent_sentence USING (digest) "
-        "WHERE item.number = ? AND shared = 1 LIMIT 1"
-    )
-    return [number for number in numbers if store.execute(question, (number,)).fetchone()]
-
-
 def without_boilerplate(item: Item, vectors: ItemVectors, shared: Set[int]) -> tuple[Item, ItemVectors]:
     """An item and its vectors as if the `shared` sentences did not stand in it; as they are where nothing else does."""
     digests = sentence_digests(item, vectors.sentence_spans) if shared else []

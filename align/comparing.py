@@ -9,14 +9,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from align.boilerplate import holders_of_shared, shared_sentences, without_boilerplate
-from align.comparison_rows import ComparisonRows, FoundPairs, joined, pack_copy, whole_features
-from align.describing import Described, TokenReader
+from align.comparison_rows import FoundPairs, joined, pack_copy, whole_features
+from align.describing import TokenReader
+from align.description_rows import DescriptionRows, Progress
 from align.evidence import Places, Stack
 from align.neighbourhoods import Numbers, Pairs
 from align.records import Kind, Vectors
 from align.relations import weigh
-from align.store import Store
 from align.threads import at_once
 from align.verifier import FEATURES, FLOOR_LOGIT, load_verifier
 
@@ -28,14 +27,12 @@ TOGETHER = 64
 """So many items are compared with their neighbours at a time."""
 PATCH = 400
 """About so many items that lie together are compared in a row, so that most of their neighbours are in memory."""
-Progress = Callable[[str], None]
 
 
 class Comparing:
     """Compares items of one store, and keeps those that it has described: they are looked at again and again."""
 
-    def __init__(self, store: Store, rows: ComparisonRows) -> None:
-        self.store = store
+    def __init__(self, rows: DescriptionRows) -> None:
         self.rows = rows
         self._stack: Stack | None = None
         self._place_of: dict[int, int] = {}  # in the stack
@@ -101,23 +98,10 @@ class Comparing:
         if self._stack is None or len(self._stack) > KEPT:
             self._stack, self._place_of = Stack(tokens, dimension), {}
         if missing := [number for number in numbers if number not in self._place_of]:
-            self._place_of |= zip(missing, range(len(self._stack), len(self._stack) + len(missing)), strict=True)
-            self._stack.add(self._describe(missing, dimension))
+            for found, entries in self.rows.described(missing, tokens, dimension):
+                self._place_of |= zip(found, range(len(self._stack), len(self._stack) + len(found)), strict=True)
+                self._stack.add(entries)
         return self._stack, np.array([self._place_of[number] for number in numbers], dtype=np.int64)
-
-    def _describe(self, numbers: Sequence[int], dimension: int) -> list[Described]:
-        """Items of the store, ready to be compared."""
-        vectors, traits, heads = (
-            self.store.vectors_of(numbers, dimension),
-            self.rows.traits(numbers),
-            self.store.heads(numbers),
-        )
-        whole = {number: vectors[number].views[0] for number in numbers}
-        shared = shared_sentences(self.store)
-        if shared:
-            for number, item in self.store.items_by_number(holders_of_shared(self.store, numbers)).items():
-                vectors[number] = without_boilerplate(item, vectors[number], shared)[1]
-        return [Described(*heads[number], vectors[number], traits[number], whole[number]) for number in numbers]
 
 
 def _compared(

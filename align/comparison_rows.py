@@ -1,4 +1,4 @@
-"""Comparisons, traits and neighbourhoods as rows of the store."""
+"""Comparisons and neighbourhoods as rows of the store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from align.describing import Traits
 from align.index import SLOTS
 from align.language import lang_of
 from align.neighbourhoods import NEAREST
@@ -176,21 +175,6 @@ class ComparisonRows:
         ]
 
     # items
-
-    def traits(self, numbers: Sequence[int]) -> dict[int, Traits]:
-        """The traits that are kept of items."""
-        found = {}
-        for marks, part in _parts(numbers):
-            for number, blob in self.store.execute(
-                f"SELECT item_number, traits FROM traits WHERE item_number IN ({marks})", part
-            ):
-                found[int(number)] = Traits.unpack(blob)
-        return found
-
-    def put_traits(self, found: Iterable[tuple[int, Traits]]) -> None:
-        self.store.connection().executemany(
-            "INSERT OR REPLACE INTO traits VALUES (?, ?)", ((number, traits.pack()) for number, traits in found)
-        )
 
     def similarities(self, after: int) -> tuple[NDArray[np.int64], Vectors]:
         """Item numbers (n,) and similarities (n, slots, NEAREST) of the neighbourhoods that have changed in a run after `after`."""

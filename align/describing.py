@@ -1,7 +1,8 @@
 """Items and vectors → descriptions: all that comparing two items needs, worked out once an item and kept.
 
 What is kept of the text is small: its heaviest words, the values of its numbers, its names, the hashes
-of its word sequences, and the keys under which its copies and excerpts are found.
+of its word sequences, and the keys under which its copies and excerpts are found. An index keeps it from the moment an
+item comes in. Whoever changes how it is worked out empties the table ``traits`` in a migration; it is then filled again.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ import itertools
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
-import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
+from align.boilerplate import without_boilerplate
 from align.instants import DAY, timestamp
+from align.language import lang_code
 from align.records import Item, ItemVectors, Vectors
 from align.sounds import names_in
 from align.values import numbers
@@ -38,7 +39,9 @@ _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]")
 
 
 class TokenReader(Protocol):
-    """What gives the pieces of texts and their vectors: a ``StaticEncoder``."""
+    """What gives the pieces of texts and their vectors: a ``StaticEncoder``. `fingerprint` says of which weights."""
+
+    fingerprint: str
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """The piece ids of each text."""
@@ -57,53 +60,21 @@ class TokenReader(Protocol):
 class Traits:
     """What is kept of an item's text.
 
-    `keywords` (k,) are piece ids, `weights` (k,) their shares, summing to 1; `shingles` hashes of word
-    trigrams (of five signs in a row where words are not spaced), sorted; `names` the keys of names by their sound; `keys` what a copy or an
-    excerpt shares with it, the body's digest first; `length` the body's characters.
+    `keywords` (KEYWORDS,) are piece ids, `weights` (KEYWORDS,) their shares, summing to 1: where a text has fewer pieces its
+    first stands in the places that are left and weighs nothing there. `numbers` (n,) are values, sorted; `names` CRC-32s of the keys of
+    names by their sound; `shingles` the same of word trigrams (of five signs in a row where words are not spaced), both sorted; `keys` what a
+    copy or an excerpt shares with it, the body's digest first; `length` the body's characters; `sentence_weights` the shares that its
+    sentences have, by the square root of their lengths, a title counting as one.
     """
 
     keywords: NDArray[np.int32]
     weights: Vectors
-    numbers: tuple[float, ...]
-    names: tuple[str, ...]
+    numbers: NDArray[np.float64]
+    names: NDArray[np.uint32]
     shingles: NDArray[np.uint32]
     keys: NDArray[np.uint64]
     length: int
-
-    @property
-    def digest(self) -> int:
-        """Of the body's letters, digits and signs, NFKC, case-folded, white space unified: copies have the same."""
-        return int(self.keys[0])
-
-    def pack(self) -> bytes:
-        """For the store."""
-        return bytes(
-            msgpack.packb(
-                (
-                    self.keywords.tobytes(),
-                    self.weights.tobytes(),
-                    self.numbers,
-                    self.names,
-                    self.shingles.tobytes(),
-                    self.keys.tobytes(),
-                    self.length,
-                )
-            )
-        )
-
-    @classmethod
-    def unpack(cls, blob: bytes) -> Traits:
-        """From the store."""
-        keywords, weights, values, names, shingles, keys, length = msgpack.unpackb(blob)
-        return cls(
-            np.frombuffer(keywords, np.int32),
-            np.frombuffer(weights, np.float32),
-            tuple(values),
-            tuple(names),
-            np.frombuffer(shingles, np.uint32),
-            np.frombuffer(keys, np.uint64),
-            length,
-        )
+    sentence_weights: Vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,27 +91,72 @@ class Described:
     traits: Traits
     whole: Vectors
 
-    @cached_property
+    @property
     def day(self) -> float | None:
         """Days since 1970 at which it was published."""
-        return None if self.published is None else timestamp(self.published) / DAY
-
-    @cached_property
-    def words(self) -> NDArray[np.int32]:
-        """(KEYWORDS,) the heaviest pieces; where a text has fewer, its first stands in the places that are left."""
-        held = self.traits.keywords
-        return held if len(held) == KEYWORDS else np.resize(np.append(held, held[:1].repeat(KEYWORDS)), KEYWORDS)
-
-    @cached_property
-    def word_weights(self) -> Vectors:
-        """(KEYWORDS,) their shares; the places that are left weigh nothing."""
-        held = self.traits.weights
-        return held if len(held) == KEYWORDS else np.pad(held, (0, KEYWORDS - len(held)))
+        return day_of(self.published)
 
 
-def number_weight(value: float) -> float:
-    """How much a number tells of a story: a small count or a year is in every other text, 4,100 hectares is not."""
-    return 0.2 if value <= 12 and float(value).is_integer() else 0.3 if value <= 31 or 1990 <= value <= 2039 else 1.0
+def day_of(published: str | None) -> float | None:
+    """Days since 1970 of a moment (ISO 8601), where it is known."""
+    return None if published is None else timestamp(published) / DAY
+
+
+@dataclass(frozen=True, eq=False)
+class Descriptions:
+    """n described texts as columns: what a text has several of is laid end to end, with a count (n,) for each text.
+
+    `views` (n, 2, d) are of the story and the lead, `days` nan where a date is not known, `langs` as by ``lang_code``; all else is as in
+    ``Traits`` and ``Described``.
+    """
+
+    ids: Sequence[str]
+    langs: NDArray[np.int64]
+    days: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+    digests: NDArray[np.uint64]
+    views: Vectors
+    wholes: Vectors
+    sentence_counts: NDArray[np.int64]
+    sentences: Vectors
+    sentence_weights: Vectors
+    words: NDArray[np.int32]
+    word_weights: Vectors
+    number_counts: NDArray[np.int64]
+    numbers: NDArray[np.float64]
+    name_counts: NDArray[np.int64]
+    names: NDArray[np.uint32]
+    shingles: Sequence[NDArray[np.uint32]]
+
+
+def in_columns(entries: Sequence[Described]) -> Descriptions:
+    """Texts that are described one by one."""
+    traits = [entry.traits for entry in entries]
+    return Descriptions(
+        ids=[entry.id for entry in entries],
+        langs=np.array([lang_code(entry.lang) for entry in entries]),
+        days=np.array([entry.day for entry in entries], dtype=np.float64),
+        lengths=np.array([own.length for own in traits]),
+        digests=np.array([own.keys[0] for own in traits]),
+        views=np.stack([entry.vectors.views[:2] for entry in entries]),
+        wholes=np.stack([entry.whole for entry in entries]),
+        sentence_counts=np.array([len(own.sentence_weights) for own in traits]),
+        sentences=np.concatenate([entry.vectors.sentences for entry in entries]),
+        sentence_weights=np.concatenate([own.sentence_weights for own in traits]),
+        words=np.stack([own.keywords for own in traits]),
+        word_weights=np.stack([own.weights for own in traits]),
+        number_counts=np.array([len(own.numbers) for own in traits]),
+        numbers=np.concatenate([own.numbers for own in traits]),
+        name_counts=np.array([len(own.names) for own in traits]),
+        names=np.concatenate([own.names for own in traits]),
+        shingles=[own.shingles for own in traits],
+    )
+
+
+def number_weights(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much numbers (n,) tell of a story: a small count or a year is in every other text, 4,100 hectares is not."""
+    is_common = (values <= 31) | (values >= 1990) & (values <= 2039)
+    return np.where((values <= 12) & (values == np.floor(values)), 0.2, np.where(is_common, 0.3, 1.0))
 
 
 def comparable(text: str) -> str:
@@ -186,16 +202,27 @@ def traits_of(items: Sequence[Item], vectors: Sequence[ItemVectors], tokens: Tok
         sentences = [text[start:end] for start, end in own.sentence_spans]
         found.append(
             Traits(
-                pieces,
-                (weights / max(float(weights.sum()), 1e-12)).astype(np.float32),
-                tuple(sorted(numbers(text, item.lang))),
-                tuple(sorted(names_in(text, item.lang))),
-                np.unique(np.fromiter(map(zlib.crc32, map(str.encode, shingles)), np.uint32, len(shingles))),
+                np.append(pieces, np.resize(pieces[:1], KEYWORDS - len(pieces))),
+                np.pad(weights / max(float(weights.sum()), 1e-12), (0, KEYWORDS - len(weights))).astype(np.float32),
+                np.array(sorted(numbers(text, item.lang)), dtype=np.float64),
+                _checksums(list(names_in(text, item.lang))),
+                _checksums(shingles),
                 _keys(item, sentences, shingles),
                 len(item.text),
+                _sentence_weights(sentences),
             )
         )
     return found
+
+
+def _checksums(texts: Sequence[str]) -> NDArray[np.uint32]:
+    """CRC-32s, sorted, each once."""
+    return np.unique(np.fromiter(map(zlib.crc32, map(str.encode, texts)), np.uint32, len(texts)))
+
+
+def _sentence_weights(sentences: Sequence[str]) -> Vectors:
+    roots = np.sqrt(np.maximum(list(map(len, sentences)), 1)).astype(np.float32)
+    return np.asarray(roots / roots.sum())
 
 
 def _heaviest(
@@ -216,9 +243,13 @@ def _heaviest(
         yield pieces[chosen], weights[chosen]
 
 
-def describe(items: Sequence[Item], vectors: Sequence[ItemVectors], tokens: TokenReader) -> list[Described]:
-    """`items` with their vectors and traits, ready to be compared."""
+def describe(
+    items: Sequence[Item], vectors: Sequence[ItemVectors], tokens: TokenReader, shared: Set[int] = frozenset()
+) -> list[Described]:
+    """`items` ready to be compared, as if the `shared` sentences (digests) did not stand in them."""
+    counting = [without_boilerplate(item, own, shared) for item, own in zip(items, vectors, strict=True)]
+    traits = traits_of([item for item, _ in counting], [own for _, own in counting], tokens)
     return [
-        Described(item.id, item.lang, item.published, own, traits, own.views[0])
-        for item, own, traits in zip(items, vectors, traits_of(items, vectors, tokens), strict=True)
+        Described(item.id, item.lang, item.published, own, found, whole.views[0])
+        for (item, own), found, whole in zip(counting, traits, vectors, strict=True)
     ]

@@ -7,14 +7,13 @@ once, and each text's pairs are read from these.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from align.describing import KEYWORDS, Described, TokenReader, number_weight
-from align.language import lang_code
+from align.describing import KEYWORDS, Descriptions, TokenReader, number_weights
 from align.records import Vectors
 
 UNDATED = 1.0
@@ -22,7 +21,7 @@ UNDATED = 1.0
 MOST_APART = 15.0
 """More days than this say no more than this many."""
 
-_COLUMN_BITS = 32
+_KEY_BITS = 32
 
 Places = NDArray[np.int64]
 
@@ -54,25 +53,27 @@ class Stack:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def add(self, entries: Sequence[Described]) -> None:
+    def add(self, entries: Descriptions) -> None:
         """Lay `entries` after those that are there."""
-        self.ids += [entry.id for entry in entries]
-        self.shingles += [entry.traits.shingles for entry in entries]
-        self.langs.add([lang_code(entry.lang) for entry in entries])
-        self.days.add([np.nan if entry.day is None else entry.day for entry in entries])
-        self.lengths.add([entry.traits.length for entry in entries])
-        self.digests.add([entry.traits.digest for entry in entries])
-        self.views.add(np.stack([entry.vectors.views[:2] for entry in entries]))
-        self.wholes.add(np.stack([entry.whole for entry in entries]))
-        counts = np.array([len(entry.vectors.sentences) for entry in entries])
-        self.counts.add(counts)
-        self.starts.add(self.sentences.used + np.cumsum(counts) - counts)
-        self.sentences.add(np.concatenate([entry.vectors.sentences for entry in entries]))
-        self.sentence_weights.add(_sentence_weights([entry.vectors.sentence_spans for entry in entries], counts))
-        self.words.add(self._rows_of_pieces(np.stack([entry.words for entry in entries])))
-        self.word_weights.add(np.stack([entry.word_weights for entry in entries]))
-        self.numbers.add([entry.traits.numbers for entry in entries], number_weight)
-        self.names.add([entry.traits.names for entry in entries], lambda _: 1.0)
+        self.ids += entries.ids
+        self.shingles += entries.shingles
+        for table, column in (
+            (self.langs, entries.langs),
+            (self.days, entries.days),
+            (self.lengths, entries.lengths),
+            (self.digests, entries.digests),
+            (self.views, entries.views),
+            (self.wholes, entries.wholes),
+            (self.counts, entries.sentence_counts),
+            (self.starts, self.sentences.used + np.cumsum(entries.sentence_counts) - entries.sentence_counts),
+            (self.sentences, entries.sentences),
+            (self.sentence_weights, entries.sentence_weights),
+            (self.words, self._rows_of_pieces(entries.words)),
+            (self.word_weights, entries.word_weights),
+        ):
+            table.add(column)
+        self.numbers.add(_folded(entries.numbers), number_weights(entries.numbers), entries.number_counts)
+        self.names.add(entries.names, np.ones(len(entries.names)), entries.name_counts)
 
     def _rows_of_pieces(self, pieces: NDArray[np.int32]) -> Places:
         """Where in `self.pieces` the unit vectors of these stand; those that are not there are added."""
@@ -143,13 +144,6 @@ def features(stack: Stack, ones: Places, others: Places) -> NDArray[np.float64]:
     ).round(4)
 
 
-def _sentence_weights(spans: Sequence[Sequence[tuple[int, int]]], counts: Places) -> Vectors:
-    """The shares of their text that sentences have, by the square root of their lengths; a title counts as a sentence."""
-    ends = np.array(list(itertools.chain.from_iterable(spans)))
-    roots = np.sqrt(np.maximum(ends[:, 1] - ends[:, 0], 1)).astype(np.float32)
-    return np.asarray(roots / np.repeat(np.add.reduceat(roots, np.cumsum(counts) - counts), counts))
-
-
 def _runs(ones: Places) -> Iterator[tuple[int, slice]]:
     """Each of `ones` with the places where it stands in a row."""
     starts = np.flatnonzero(np.diff(ones, prepend=-1)).tolist()
@@ -209,40 +203,40 @@ def times_apart(
     return np.log2(1.0 + np.where(undated, UNDATED, days)), undated.astype(np.float64)
 
 
+def _folded(values: NDArray[np.float64]) -> NDArray[np.uint32]:
+    """Numbers (n,) as 32 bits each, by multiplicative hashing (Knuth, The Art of Computer Programming 3, 6.4)."""
+    return (values.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(_KEY_BITS)).astype(np.uint32)
+
+
 class _Holdings:
-    """Which texts hold what, each with a weight."""
+    """Which texts hold what, given by keys of 32 bits, each with a weight."""
 
     def __init__(self) -> None:
-        self._column_of: dict[Hashable, int] = {}
-        self._weights = _Table(np.float64)  # by column
-        self._columns = _Table(np.int64)  # of the texts, end to end
-        self._codes = _Table(np.int64)  # of text and column, sorted
+        self._keys, self._weights = _Table(np.int64), _Table(np.float64)  # of the texts, end to end
+        self._codes = _Table(np.int64)  # of text and key, sorted
         self._counts, self._starts = _Table(np.int64), _Table(np.int64)
         self._whole = _Table(np.float64)
 
-    def add(self, held: Sequence[Sequence[Hashable]], weight: Callable[[Any], float]) -> None:
-        """Note what each of the next texts holds, nothing twice."""
-        flat = [one for own in held for one in own]
-        columns = np.array([self._column_of.setdefault(one, len(self._column_of)) for one in flat], dtype=np.int64)
-        self._weights.add([weight(one) for one in itertools.islice(self._column_of, self._weights.used, None)])
-        counts = np.array([len(own) for own in held])
-        texts = np.repeat(np.arange(len(held)), counts)
-        self._whole.add(np.bincount(texts, self._weights.rows[columns], len(held)))
-        self._codes.add(np.sort((self._counts.used + texts << _COLUMN_BITS) + columns))
+    def add(self, keys: NDArray[np.uint32], weights: NDArray[np.float64], counts: Places) -> None:
+        """Note what the next texts hold, no text anything twice: `counts` (n,) of the `keys` (m,) with their `weights` (m,) each."""
+        texts = np.repeat(np.arange(len(counts)), counts)
+        self._whole.add(np.bincount(texts, weights, len(counts)))
+        self._codes.add(np.sort((self._counts.used + texts << _KEY_BITS) + keys))
+        self._starts.add(self._keys.used + np.cumsum(counts) - counts)
         self._counts.add(counts)
-        self._starts.add(self._columns.used + np.cumsum(counts) - counts)
-        self._columns.add(columns)
+        self._keys.add(keys)
+        self._weights.add(weights)
 
     def agreement(self, ones: Places, others: Places) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The weight (n,) of what both of a pair hold over that of who holds less, plus one; and through log1p."""
         counts = self._counts.rows[ones]
         pairs = np.repeat(np.arange(len(ones)), counts)
-        columns = self._columns.rows[ranges(self._starts.rows[ones], counts)]
-        asked = (others[pairs] << _COLUMN_BITS) + columns
+        held = ranges(self._starts.rows[ones], counts)
+        asked = (others[pairs] << _KEY_BITS) + self._keys.rows[held]
         used = self._codes.used
         codes = self._codes.rows[:used]  # asked for after `used`, so that the rows are there
         is_shared = np.append(codes, -1)[np.searchsorted(codes, asked)] == asked
-        shared = np.bincount(pairs[is_shared], self._weights.rows[columns[is_shared]], len(ones))
+        shared = np.bincount(pairs[is_shared], self._weights.rows[held[is_shared]], len(ones))
         whole = self._whole.rows
         return shared / (np.minimum(whole[ones], whole[others]) + 1.0), np.log1p(shared)
 

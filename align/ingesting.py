@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from align.boilerplate import put_sentences
 from align.decisions import decided_translations
+from align.describing import TokenReader
+from align.description_rows import put_made
 from align.digests import digest_of, fields_digest
 from align.embedding import Encoder
 from align.furniture import comparable
@@ -19,8 +20,6 @@ from align.language import identify_language
 from align.records import Document, Form, Item, Kind, Rejection
 from align.segmenting import Segment, lines_of, segment, segment_texts
 from align.store import Store
-from align.vectors import vectorise
-from align.versions import quantities_of_item
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,12 @@ class IngestReport:
 
 
 class Intake:
-    """Puts the documents of one reading into a store, as items with vectors. Called inside ``store.writing()``."""
+    """Puts the documents of one reading into a store, as items with all that is made of them once. Called inside ``store.writing()``."""
 
-    def __init__(self, store: Store, encoder: Encoder) -> None:
+    def __init__(self, store: Store, encoder: Encoder, tokens: TokenReader) -> None:
         self.store = store
         self.encoder = encoder
+        self.tokens = tokens
         self.claimed: set[int] = set()
 
     def put_batch(self, batch: Sequence[Document | Rejection], report: IngestReport) -> None:
@@ -84,12 +84,7 @@ class Intake:
         if waiting:
             # A later row of the batch wins, and may have taken an earlier one's items away.
             latest = {number: item for number, item in waiting if self.store.owner_of(item.id) is not None}
-            for (number, item), vectors in zip(
-                latest.items(), vectorise(list(latest.values()), self.encoder), strict=True
-            ):
-                self.store.put_vectors(number, vectors)
-                put_sentences(self.store, item, vectors.sentence_spans)
-                self.store.put_quantities(number, quantities_of_item(item, vectors.sentence_spans))
+            put_made(self.store, latest, self.encoder, self.tokens)
 
     def _put_document(
         self, document: Document, segments: Sequence[Segment], report: IngestReport

@@ -214,4 +214,13 @@ MIGRATIONS: tuple[str, ...] = (
         item_number INTEGER PRIMARY KEY REFERENCES item (number) ON DELETE CASCADE, sentences BLOB NOT NULL
     ) STRICT;
     """,
+    # 11: descriptions as columns, read many at a time; `views` and `sentences` only where a sentence does not count. They are filled in once
+    """
+    DROP TABLE traits;
+    CREATE TABLE traits (
+        item_number INTEGER PRIMARY KEY REFERENCES item (number) ON DELETE CASCADE,
+        keys BLOB NOT NULL, words BLOB NOT NULL, word_weights BLOB NOT NULL, numbers BLOB NOT NULL, names BLOB NOT NULL,
+        shingles BLOB NOT NULL, sentence_weights BLOB NOT NULL, length INTEGER NOT NULL, views BLOB, sentences BLOB
+    ) STRICT;
+    """,
 )

@@ -14,6 +14,7 @@ from typing import BinaryIO
 from align.archive import Archive
 from align.boilerplate import shared_sentences, update_boilerplate, without_boilerplate
 from align.describing import describe
+from align.description_rows import DescriptionRows
 from align.drafts import Checked, Match, draft_item, matches_of
 from align.embedding import SHIPPED_MODEL, Encoder, StaticEncoder, load_encoder
 from align.errors import ModelMismatchError
@@ -98,7 +99,7 @@ class Pipeline(Archive):
                 f"{self.folder}: this index was segmented by version {segmenter}, this samestory has version {SEGMENTER}; name a new folder with --index and ingest again"
             )
 
-    def _record_model(self) -> None:
+    def _record_model(self, progress: Progress | None) -> None:
         encoder = self.encoder
         if self.store.setting("model") is None:
             for name, value in (
@@ -109,6 +110,7 @@ class Pipeline(Archive):
                 ("segmenter", SEGMENTER),
             ):
                 self.store.set_setting(name, value)
+        DescriptionRows(self.store).ready(self.tokens, encoder.dimension, progress)
 
     @property
     def tokens(self) -> StaticEncoder:
@@ -152,8 +154,8 @@ class Pipeline(Archive):
             intake: Intake | None = None
             for batch in _batched(documents, BATCH_DOCUMENTS):
                 with self.store.writing():
-                    self._record_model()
-                    intake = intake or Intake(self.store, self.encoder)
+                    self._record_model(progress)
+                    intake = intake or Intake(self.store, self.encoder, self.tokens)
                     intake.put_batch(batch, report)
                     self.store.finish_generation()
                 if progress:
@@ -271,7 +273,7 @@ class Pipeline(Archive):
 
     def _matches(self, draft: Item, vectors: ItemVectors) -> Iterator[Match]:
         stripped, own = without_boilerplate(draft, vectors, shared_sentences(self.store))
-        entry = describe([stripped], [own], self.tokens)[0]
+        [entry] = describe([stripped], [own], self.tokens)
         with self._guard:  # adding to the index while another thread searches it is unsafe
             relations = self._opinions.opinions(entry, self.index(), self.tokens, self.encoder.dimension)
         explainer = Explainer(self.store, stripped, own)

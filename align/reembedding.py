@@ -14,14 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from align.boilerplate import put_sentences
+from align.description_rows import PIECES, put_made
 from align.embedding import Encoder, load_encoder
 from align.errors import IndexBusyError
 from align.pipeline import Pipeline
 from align.regrouping import regroup
 from align.store import DATABASE, Store
-from align.vectors import vectorise
-from align.versions import quantities_of_item
 
 FOLDER = "reembedding"
 BATCH = 512
@@ -90,6 +88,8 @@ class _Beside(Pipeline):
             self.store.execute("UPDATE item SET related = 0")
             record_model(self.store, encoder, model)
         self._given = self._encoder = encoder
+        with self.store.writing():
+            self.store.set_setting(PIECES, self.tokens.fingerprint)
         # Read-only, so that writing here does not lock the running index.
         self.store.execute("ATTACH ? AS running", (f"{running.path.resolve().as_uri()}?mode=ro",))
 
@@ -113,12 +113,7 @@ class _Beside(Pipeline):
         for start in range(0, len(waiting), BATCH):
             items = store.items_by_number(waiting[start : start + BATCH])
             with store.writing():
-                for (number, item), vectors in zip(
-                    items.items(), vectorise(list(items.values()), self.encoder), strict=True
-                ):
-                    store.put_vectors(number, vectors)
-                    put_sentences(store, item, vectors.sentence_spans)
-                    store.put_quantities(number, quantities_of_item(item, vectors.sentence_spans))
+                put_made(store, items, self.encoder, self.tokens)
                 store.finish_generation()
             if progress:
                 progress(f"{min(start + BATCH, len(waiting))} of {len(waiting)} items embedded")
@@ -147,6 +142,7 @@ def _switch(pipeline: Pipeline, beside: _Beside, encoder: Encoder, model: str) -
             store.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows.description))})", rows)
         store.execute("UPDATE item SET related = 1")
         record_model(store, encoder, model)
+        store.set_setting(PIECES, beside.tokens.fingerprint)
         store.set_setting("generation", str(max(store.generation(), beside.store.generation()) + 1))
         # What other processes hold in memory of the relations is of the old model.
         store.set_setting("relating_runs", str(int(store.setting("relating_runs") or 0) + 1))

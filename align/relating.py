@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from align.boilerplate import shared_sentences, without_boilerplate
-from align.comparing import Comparing, Progress
+from align.comparing import Comparing
 from align.comparison_rows import ComparisonRows, FoundPairs, Opinions
-from align.describing import Described, TokenReader, Traits, traits_of
+from align.describing import Described, TokenReader, in_columns
+from align.description_rows import PIECES, DescriptionRows, Progress
 from align.index import SLOTS, NeighbourIndex, slot_of
 from align.language import lang_code, lang_of
 from align.neighbourhoods import FLOOR, NEAREST, Neighbourhoods, Numbers, Pairs, SharedKeys, pairs_of
@@ -39,7 +39,8 @@ class Relating:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.rows = ComparisonRows(store)
-        self._model: str | None = None
+        self.descriptions = DescriptionRows(store)
+        self._model: tuple[str | None, ...] = ()
         self._forget()
 
     def _forget(self) -> None:
@@ -47,7 +48,7 @@ class Relating:
         self.keys = SharedKeys()
         self._run = 0
         self._noted: dict[int, int] = {}
-        self.comparing = Comparing(self.store, self.rows)
+        self.comparing = Comparing(self.descriptions)
 
     def run(
         self, index: NeighbourIndex, tokens: TokenReader, dimension: int, progress: Progress | None = None
@@ -56,8 +57,9 @@ class Relating:
 
         All or nothing: committed at the end, so a killed process leaves the items waiting.
         """
-        self.catch_up()
         with self.store.writing():
+            self.descriptions.ready(tokens, dimension, progress)
+            self.catch_up()
             changed = self._let_go(index)
             waiting = dict(self.store.waiting())
             if waiting or changed:
@@ -70,7 +72,7 @@ class Relating:
     def catch_up(self, near: bool = True) -> None:
         """Read what another process, or another of these, has worked out since; without `near`, no more than a draft needs."""
         runs = int(self.store.setting("relating_runs") or 0)
-        model = self.store.setting("model_fingerprint")
+        model = self.store.setting("model_fingerprint"), self.store.setting(PIECES)
         if model != self._model:
             self._forget()
             self._model = model
@@ -131,7 +133,7 @@ class Relating:
         self.rows.drop_of(fresh.tolist())
         views = self.store.story_views(numbers.tolist(), dimension)
         slots = np.array([slot_of(waiting[number]) for number in numbers.tolist()], dtype=np.int64)
-        keys = self._know_traits(numbers, tokens, dimension, progress)
+        keys = self._keys_of(numbers, tokens, dimension, progress)
         found: list[Pairs] = []
         pushed: set[int] = set()
         parts = [slice(start, start + CHUNK) for start in range(0, len(numbers), CHUNK)]
@@ -164,34 +166,16 @@ class Relating:
         self.store.mark_related(ids)
         return {*ids, *gone[1], *self._settle(affected | gone[0], compared)}
 
-    def _know_traits(
+    def _keys_of(
         self, numbers: Numbers, tokens: TokenReader, dimension: int, progress: Progress | None
     ) -> dict[int, NDArray[np.uint64]]:
-        """Work out the traits of those items that have none, and note their keys; returns the keys of all."""
-        keys: dict[int, NDArray[np.uint64]] = {}
-        missing: list[int] = []
-        for part in _parts(numbers.tolist()):
-            known = self.rows.traits(part)
-            keys.update((number, traits.keys) for number, traits in known.items())
-            missing += [number for number in part if number not in known]
-        shared = shared_sentences(self.store)
-        tasks = (self._describing(part, shared, tokens, dimension) for part in _parts(missing))
-        for part, found in zip(_parts(missing), at_once(tasks), strict=True):
-            self.rows.put_traits(zip(part, found, strict=True))
-            keys.update((number, traits.keys) for number, traits in zip(part, found, strict=True))
-            if progress:
-                progress(f"words of {len(keys)} of {len(numbers)} items")
-        fresh = numbers[~self.near.contains(numbers)].tolist()
-        self._note_keys({number: keys[number] for number in fresh})
+        """The keys of items, which are noted. Those that boilerplate has changed for are described anew."""
+        keys = self.descriptions.keys(numbers.tolist())
+        if missing := [number for number in numbers.tolist() if number not in keys]:
+            self.descriptions.describe(missing, tokens, dimension, progress)
+            keys |= self.descriptions.keys(missing)
+        self._note_keys({number: keys[number] for number in numbers[~self.near.contains(numbers)].tolist()})
         return keys
-
-    def _describing(
-        self, numbers: Sequence[int], shared: Set[int], tokens: TokenReader, dimension: int
-    ) -> Callable[[], list[Traits]]:
-        """What works out the traits of items, which are read from the store here."""
-        items, vectors = self.store.items_by_number(numbers), self.store.vectors_of(numbers, dimension)
-        counting = [without_boilerplate(items[number], vectors[number], shared) for number in numbers]
-        return partial(traits_of, [item for item, _ in counting], [own for _, own in counting], tokens)
 
     @staticmethod
     def _nearest(numbers: Numbers, views: Vectors, index: NeighbourIndex) -> tuple[Vectors, Pairs]:
@@ -296,7 +280,9 @@ class Relating:
         alive = sorted(self.store.heads(sorted(near)))
         stack, places = self.comparing.stacked(alive, tokens, dimension)
         place = len(stack)
-        stack.add([draft])  # and it stays there, at a place that nothing else asks for, as long as the stack is kept
+        stack.add(
+            in_columns([draft])
+        )  # and it stays there, at a place that nothing else asks for, as long as the stack is kept
         alike = stack.digests.rows[places] == stack.digests.rows[place]
         self.comparing.give_up_large()
         verifier = load_verifier()
@@ -311,11 +297,6 @@ class Relating:
             for pair, row, probability in zip(pairs, table.tolist(), verifier.settled(table).tolist(), strict=True)
         ]
         return [found for found in found_relations if found.kind.joins or found.score >= RELATED]
-
-
-def _parts(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
-    """`numbers` in parts of `CHUNK`."""
-    return (numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK))
 
 
 def _are_among(pairs: Opinions, compared: FoundPairs | None) -> list[bool]:

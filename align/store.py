@@ -275,7 +275,7 @@ class Store(Database):
     def items_by_number(self, numbers: Sequence[int]) -> dict[int, Item]:
         """Those of the items that are there, in the order of `numbers`."""
         found = {
-            row[12]: _item(row) for row in self._chosen(f"SELECT {_ITEM_COLUMNS}, number FROM item", "number", numbers)
+            row[12]: _item(row) for row in self.chosen(f"SELECT {_ITEM_COLUMNS}, number FROM item", "number", numbers)
         }
         return {number: found[number] for number in numbers if number in found}
 
@@ -379,7 +379,7 @@ class Store(Database):
                 _rows(sentences, dimension),
                 tuple((start, end) for start, end in json.loads(spans)),
             )
-            for number, views, sentences, spans in self._chosen(
+            for number, views, sentences, spans in self.chosen(
                 "SELECT item_number, views, sentences, sentence_spans FROM vectors", "item_number", numbers
             )
         }
@@ -389,7 +389,7 @@ class Store(Database):
         """The story vectors (n, d) of items, in the order given. Raises KeyError where one has none."""
         found = np.empty((len(numbers), dimension), dtype=np.float32)
         place_of = {number: place for place, number in enumerate(numbers)}
-        for number, views in self._chosen("SELECT item_number, views FROM vectors", "item_number", numbers):
+        for number, views in self.chosen("SELECT item_number, views FROM vectors", "item_number", numbers):
             found[place_of.pop(number)] = np.frombuffer(views, dtype="<f4", count=dimension)
         if place_of:
             raise KeyError(min(place_of))
@@ -399,16 +399,16 @@ class Store(Database):
         """The ids, languages and moments of publication of those items that are there."""
         return {
             row[0]: (row[1], row[2], row[3])
-            for row in self._chosen("SELECT number, id, lang, published FROM item", "number", numbers)
+            for row in self.chosen("SELECT number, id, lang, published FROM item", "number", numbers)
         }
 
     def ids_of(self, numbers: Sequence[int] | None = None) -> dict[int, str]:
         """The ids of those items that are there, or of all."""
         if numbers is None:
             return dict(self._connection().execute("SELECT number, id FROM item"))
-        return dict(self._chosen("SELECT number, id FROM item", "number", numbers))
+        return dict(self.chosen("SELECT number, id FROM item", "number", numbers))
 
-    def _chosen(self, select: str, column: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    def chosen(self, select: str, column: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
         """The rows of a SELECT without a condition whose `column` is one of `values`."""
         for start in range(0, len(values), _AT_ONCE):
             part = values[start : start + _AT_ONCE]
@@ -601,7 +601,7 @@ class Store(Database):
         if item_ids is None:
             rows: Iterable[tuple[Any, ...]] = self._connection().execute(select)
         else:
-            rows = itertools.chain(self._chosen(select, "a", item_ids), self._chosen(select, "b", item_ids))
+            rows = itertools.chain(self.chosen(select, "a", item_ids), self.chosen(select, "b", item_ids))
         return {(row[0], row[1]): (row[2], row[3]) for row in rows}
 
     def relation(self, left: str, right: str) -> Relation | None:
@@ -631,12 +631,12 @@ class Store(Database):
 
     def clusters_of(self, item_ids: Sequence[str]) -> dict[str, str]:
         """item → its cluster, for those that are in one."""
-        found = self._chosen("SELECT id, cluster FROM item", "id", item_ids)
+        found = self.chosen("SELECT id, cluster FROM item", "id", item_ids)
         return {item_id: cluster for item_id, cluster in found if cluster}
 
     def published(self, item_ids: Sequence[str]) -> dict[str, str | None]:
         """item → when it was published, ISO 8601 or None."""
-        return dict(self._chosen("SELECT id, published FROM item", "id", item_ids))
+        return dict(self.chosen("SELECT id, published FROM item", "id", item_ids))
 
     def cluster_of(self, item_id: str) -> str | None:
         row = self._connection().execute("SELECT cluster FROM item WHERE id = ?", (item_id,)).fetchone()

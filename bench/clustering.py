@@ -6,6 +6,7 @@ The items are made from the bundled stories (``items.made``) and stored with the
 run finds them. Then, each in a process of its own, so that none leaves memory or warm caches to the next:
 
 - ours: relations of all items, each pair verified on evidence, and their clusters;
+- describing: what that reads of the texts, which is kept when an item comes in, worked out again;
 - ours, duplicates: what semhash does and no more: the items that have a story vector with a cosine of at least
   `DUPLICATE` before them, found by our neighbour index, which is built for it;
 - semhash: ``self_deduplicate`` at that threshold, its index built for it, of the same vectors;
@@ -36,6 +37,8 @@ from items import made
 from numpy.typing import NDArray
 
 from align.boilerplate import put_sentences
+from align.describing import describe
+from align.description_rows import DescriptionRows
 from align.digests import digest_of, fields_digest
 from align.identity import sender_of
 from align.index import SLOTS, NeighbourIndex, slot_of
@@ -60,7 +63,7 @@ def stored(folder: Path, n_items: int) -> Path:
     """An index of `n_items` items with vectors and without relations.
 
     They are put there as they are: what `samestory ingest` makes sure of besides, which language a text is in and
-    whether it was read before, is known of them.
+    whether it was read before, is known of them, and the quantities that it keeps are no matter here.
     """
     place = folder / f"items-{n_items}"
     with Pipeline(place) as pipeline:
@@ -75,10 +78,15 @@ def stored(folder: Path, n_items: int) -> Path:
                 for found in part
             ]  # fmt: skip
             with store.writing():
-                for found, item, vectors in zip(part, items, vectorise(items, pipeline.encoder), strict=True):
-                    document = store.put_document(found, fields_digest(found), sender_of(found), None)
-                    store.put_vectors(store.put_item(item, document, now()), vectors)
-                    put_sentences(store, item, vectors.sentence_spans)
+                numbers = [
+                    store.put_item(item, store.put_document(found, fields_digest(found), sender_of(found), None), now())
+                    for found, item in zip(part, items, strict=True)
+                ]
+                vectors = dict(zip(numbers, vectorise(items, pipeline.encoder), strict=True))
+                for item, (number, own) in zip(items, vectors.items(), strict=True):
+                    store.put_vectors(number, own)
+                    put_sentences(store, item, own.sentence_spans)
+                DescriptionRows(store).put(vectors, describe(items, list(vectors.values()), pipeline.tokens))
                 store.finish_generation()
     return place
 
@@ -120,6 +128,22 @@ def ours(place: Path) -> dict[str, Any]:
                     for table in ("comparison", "relation")
                 }
                 return counts | {"clusters": len(pipeline.clusters())}
+
+            return timed(work)
+
+
+def describing(place: Path) -> dict[str, Any]:
+    """What comparing needs of all texts, worked out from stored vectors and kept: `ours` finds it done, as after any reading."""
+    with tempfile.TemporaryDirectory(dir=place.parent) as folder:
+        shutil.copytree(place, folder, dirs_exist_ok=True)
+        with Pipeline(Path(folder)) as pipeline:
+            tokens, dimension = pipeline.tokens, pipeline.encoder.dimension
+            numbers = [number for number, _ in pipeline.store.items()]
+
+            def work() -> dict[str, Any]:
+                with pipeline.store.writing():
+                    DescriptionRows(pipeline.store).describe(numbers, tokens, dimension)
+                return {"items": len(numbers)}
 
             return timed(work)
 
@@ -207,7 +231,14 @@ def community(place: Path) -> dict[str, Any]:
     return timed(work)
 
 
-PARTS = {"ours": ours, "duplicates": duplicates, "semhash": semhash, "communities": communities, "community": community}
+PARTS = {
+    "ours": ours,
+    "describing": describing,
+    "duplicates": duplicates,
+    "semhash": semhash,
+    "communities": communities,
+    "community": community,
+}
 
 
 def apart(part: str, place: Path) -> dict[str, Any]:
@@ -233,6 +264,7 @@ def main() -> None:
     whole, half = stored(folder, arguments.items), stored(folder, arguments.community)
     found = {
         "ours": apart("ours", whole),
+        "describing": apart("describing", whole),
         "ours, duplicates": apart("duplicates", whole),
         "semhash": apart("semhash", whole),
         f"ours, {arguments.community} items": apart("ours", half),

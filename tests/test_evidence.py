@@ -9,7 +9,7 @@ import random
 import numpy as np
 import pytest
 
-from align.describing import Described, describe, number_weight
+from align.describing import Described, describe, in_columns
 from align.embedding import SHIPPED_MODEL, StaticEncoder
 from align.evidence import Stack, features
 from align.reading import read
@@ -40,6 +40,11 @@ def described(encoder: StaticEncoder) -> list[Described]:
     return describe(items, vectorise(items, encoder), encoder)
 
 
+def number_weight(value: float) -> float:
+    """What one number weighs."""
+    return 0.2 if value <= 12 and value.is_integer() else 0.3 if value <= 31 or 1990 <= value <= 2039 else 1.0
+
+
 def shown(left: Described, right: Described, encoder: StaticEncoder) -> list[float]:
     """The features of two texts by their definition, without rounding."""
     short, long = sorted((left, right), key=lambda entry: (entry.traits.length, [-ord(sign) for sign in entry.id]))
@@ -58,7 +63,7 @@ def shown(left: Described, right: Described, encoder: StaticEncoder) -> list[flo
         words.append(sum(float(w) * value for w, value in zip(one.traits.weights, best, strict=True)))
     agreement = []
     for name, weight in (("numbers", number_weight), ("names", lambda _: 1.0)):
-        held = [set(getattr(entry.traits, name)) for entry in (left, right)]
+        held = [set(getattr(entry.traits, name).tolist()) for entry in (left, right)]
         common = sum(map(weight, held[0] & held[1]))
         agreement += [common / (min(sum(map(weight, own)) for own in held) + 1), math.log1p(common)]
     undated = left.day is None or right.day is None
@@ -69,7 +74,7 @@ def shown(left: Described, right: Described, encoder: StaticEncoder) -> list[flo
 def test_evidence_is_that_of_plain_loops(described: list[Described], encoder: StaticEncoder) -> None:
     """For every pair: cosines of stories, sentences and words, what numbers and names agree, and the time between."""
     stack = Stack(encoder, encoder.dimension)
-    stack.add(described)
+    stack.add(in_columns(described))
     ones, others = np.array(list(itertools.permutations(range(len(described)), 2))).T
     found = features(stack, ones, others)
     expected = [shown(described[one], described[other], encoder) for one, other in zip(ones, others, strict=True)]
@@ -81,10 +86,10 @@ def test_evidence_does_not_depend_on_what_else_is_compared(described: list[Descr
     shuffled = random.Random(3).sample(described, len(described))
     stack = Stack(encoder, encoder.dimension)
     for start in range(0, len(shuffled), 5):
-        stack.add(shuffled[start : start + 5])
+        stack.add(in_columns(shuffled[start : start + 5]))
     place_of = {item_id: place for place, item_id in enumerate(stack.ids)}
     for left, right in itertools.pairwise(described):
         alone = Stack(encoder, encoder.dimension)
-        alone.add([right, left])
+        alone.add(in_columns([right, left]))
         among = features(stack, np.array([place_of[left.id]]), np.array([place_of[right.id]]))
         np.testing.assert_allclose(features(alone, np.array([0]), np.array([1])), among, atol=1.1e-4)

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.clustering import cluster_items
-from align.describing import Described, describe
+from align.describing import Described, describe, in_columns
 from align.embedding import StaticEncoder, load_encoder
 from align.evidence import Stack, times_apart
 from align.language import identify_language, lang_code
@@ -110,7 +110,7 @@ def described_stories(folders: list[Path], encoder: StaticEncoder) -> list[Descr
 def story_pairs(described: list[Described], encoder: StaticEncoder) -> Labelled:
     """Every pair of items that could be proposed."""
     stack = Stack(encoder, encoder.dimension)
-    stack.add(described)
+    stack.add(in_columns(described))
     views = stack.views.rows[: len(stack), 0]
     close = np.triu(views @ views.T >= FLOOR, 1)
     comparisons = [
@@ -173,7 +173,7 @@ def window_pairs(data: Path, encoder: StaticEncoder, seed: int) -> Labelled:
             rights.append(_cut(f"{corpus}.{number}.b", target_lang, [row[1] for row in window], chance))
         left, right = _described(lefts, encoder), _described(rights, encoder)
         stack = Stack(encoder, encoder.dimension)
-        stack.add([*left, *right])
+        stack.add(in_columns([*left, *right]))
         stories = stack.views.rows[: len(stack), 0]
         similarity = stories[: len(left)] @ stories.T
         within, across = similarity[:, : len(left)], similarity[:, len(left) :]

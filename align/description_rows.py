@@ -1,0 +1,180 @@
+"""Descriptions as rows of the store: an item's is worked out when it comes in, and read ever after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from align.boilerplate import put_sentences, shared_sentences
+from align.describing import KEYWORDS, Described, Descriptions, TokenReader, day_of, describe, in_columns
+from align.embedding import Encoder
+from align.language import lang_code
+from align.records import Item, ItemVectors
+from align.store import Store
+from align.threads import at_once
+from align.vectors import vectorise
+from align.versions import quantities_of_item
+
+CHUNK = 512
+"""So many items are described, or read, at a time."""
+PIECES = "pieces_fingerprint"
+"""The setting that says by which model's pieces the descriptions are."""
+
+Progress = Callable[[str], None]
+
+
+def put_made(store: Store, items: Mapping[int, Item], encoder: Encoder, tokens: TokenReader) -> None:
+    """Keep what is made of items (by number) once and for all: vectors, sentences, quantities, descriptions.
+
+    Called inside ``store.writing()``. Boilerplate counts as it stands: when it changes, its holders are described anew.
+    """
+    made = dict(zip(items, vectorise(list(items.values()), encoder), strict=True))
+    for number, item in items.items():
+        store.put_vectors(number, made[number])
+        put_sentences(store, item, made[number].sentence_spans)
+        store.put_quantities(number, quantities_of_item(item, made[number].sentence_spans))
+    DescriptionRows(store).put(
+        made, describe(list(items.values()), list(made.values()), tokens, shared_sentences(store))
+    )
+
+
+class DescriptionRows:
+    """The descriptions that a store keeps of its items."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def put(self, vectors: Mapping[int, ItemVectors], found: Iterable[Described]) -> None:
+        """Keep the descriptions `found` of items, of which the store has these `vectors` (by number, in the same order)."""
+        self.store.executemany(
+            "INSERT OR REPLACE INTO traits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    number,
+                    *(
+                        column.tobytes()
+                        for column in (
+                            entry.traits.keys, entry.traits.keywords, entry.traits.weights, entry.traits.numbers,
+                            entry.traits.names, entry.traits.shingles, entry.traits.sentence_weights,
+                        )
+                    ),
+                    entry.traits.length,
+                    # Where all sentences count, these are the stored ones.
+                    *((None, None) if entry.vectors is whole else (entry.vectors.views.tobytes(), entry.vectors.sentences.tobytes())),
+                )
+                for (number, whole), entry in zip(vectors.items(), found, strict=True)
+            ),
+        )  # fmt: skip
+
+    def keys(self, numbers: Sequence[int]) -> dict[int, NDArray[np.uint64]]:
+        """The keys of those items that are described."""
+        rows = self.store.chosen("SELECT item_number, keys FROM traits", "item_number", numbers)
+        return {int(number): np.frombuffer(keys, np.uint64) for number, keys in rows}
+
+    def described(
+        self, numbers: Sequence[int], tokens: TokenReader, dimension: int
+    ) -> Iterator[tuple[list[int], Descriptions]]:
+        """The items in parts, each with the numbers of its items in their order.
+
+        What is not kept, or kept by another model's pieces, is described here. Raises KeyError where an item has no vectors.
+        """
+        missing = list(numbers)
+        if self.store.setting(PIECES) == tokens.fingerprint:
+            rows = list(self.store.chosen(_SELECT, "traits.item_number", numbers))
+            if rows:
+                found = [row[0] for row in rows]
+                yield found, _from_rows(rows, dimension)
+                missing = sorted(set(numbers) - set(found))
+        if missing:
+            yield missing, in_columns(self._describing(missing, tokens, dimension)()[1])
+
+    def ready(self, tokens: TokenReader, dimension: int, progress: Progress | None = None) -> None:
+        """Describe what an earlier samestory did not, or did by another model's pieces. Called inside ``store.writing()``.
+
+        Where the pieces are others, all relations wait to be worked out again.
+        """
+        known = self.store.setting(PIECES)
+        if known == tokens.fingerprint:
+            return
+        # An index that does not say so yet, and has a static model, was described by that.
+        if (known or self.store.setting("model_fingerprint")) != tokens.fingerprint:
+            for table in ("traits", "comparison", "neighbourhood", "neighbour_left"):
+                self.store.execute(f"DELETE FROM {table}")
+            self.store.execute("UPDATE item SET related = 0")
+        self.store.set_setting(PIECES, tokens.fingerprint)
+        rows = self.store.execute(
+            "SELECT item_number FROM vectors WHERE item_number NOT IN (SELECT item_number FROM traits) ORDER BY item_number"
+        )
+        self.describe([row[0] for row in rows], tokens, dimension, progress)
+
+    def describe(
+        self, numbers: Sequence[int], tokens: TokenReader, dimension: int, progress: Progress | None = None
+    ) -> None:
+        """Work out and keep the descriptions of items. Called inside ``store.writing()``."""
+        parts = [numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK)]
+        tasks = (self._describing(part, tokens, dimension) for part in parts)
+        done = 0
+        for vectors, found in at_once(tasks):
+            self.put(vectors, found)
+            done += len(found)
+            if progress:
+                progress(f"words of {done} of {len(numbers)} items")
+
+    def _describing(
+        self, numbers: Sequence[int], tokens: TokenReader, dimension: int
+    ) -> Callable[[], tuple[dict[int, ItemVectors], list[Described]]]:
+        """What describes items, which are read from the store here; it returns their vectors too."""
+        items, vectors = self.store.items_by_number(numbers), self.store.vectors_of(numbers, dimension)
+        shared = shared_sentences(self.store)
+        return partial(_described, list(items.values()), vectors, tokens, shared)
+
+
+def _described(
+    items: Sequence[Item], vectors: dict[int, ItemVectors], tokens: TokenReader, shared: Set[int]
+) -> tuple[dict[int, ItemVectors], list[Described]]:
+    return vectors, describe(items, list(vectors.values()), tokens, shared)
+
+
+_SELECT = """
+    SELECT item.number, id, lang, published, length, keys, coalesce(traits.views, vectors.views), vectors.views,
+        coalesce(traits.sentences, vectors.sentences), sentence_weights, words, word_weights, numbers, names, shingles
+    FROM traits JOIN vectors USING (item_number) JOIN item ON item.number = item_number
+"""
+
+
+def _from_rows(rows: Sequence[tuple[Any, ...]], dimension: int) -> Descriptions:
+    """The columns of rows of `_SELECT`."""
+    _, ids, langs, published, lengths, keys, views, wholes, sentences, *rest = zip(*rows, strict=True)
+    sentence_weights, words, word_weights, numbers, names, shingles = rest
+    return Descriptions(
+        ids=ids,
+        langs=np.array(list(map(lang_code, langs))),
+        days=np.array(list(map(day_of, published)), dtype=np.float64),
+        lengths=np.array(lengths),
+        digests=_joined([own[:8] for own in keys], np.uint64),
+        views=_joined(views, np.float32).reshape(len(rows), -1, dimension)[:, :2],
+        wholes=_joined([own[: 4 * dimension] for own in wholes], np.float32).reshape(-1, dimension),
+        sentence_counts=_counts(sentence_weights, np.float32),
+        sentences=_joined(sentences, np.float32).reshape(-1, dimension),
+        sentence_weights=_joined(sentence_weights, np.float32),
+        words=_joined(words, np.int32).reshape(-1, KEYWORDS),
+        word_weights=_joined(word_weights, np.float32).reshape(-1, KEYWORDS),
+        number_counts=_counts(numbers, np.float64),
+        numbers=_joined(numbers, np.float64),
+        name_counts=_counts(names, np.uint32),
+        names=_joined(names, np.uint32),
+        shingles=[np.frombuffer(own, np.uint32) for own in shingles],
+    )
+
+
+def _joined(blobs: Sequence[bytes], kind: type[np.generic]) -> NDArray[Any]:
+    return np.frombuffer(b"".join(blobs), kind)
+
+
+def _counts(blobs: Sequence[bytes], kind: type[np.generic]) -> NDArray[np.int64]:
+    """How many of a kind each of `blobs` holds."""
+    return np.array(list(map(len, blobs)), dtype=np.int64) // np.dtype(kind).itemsize
