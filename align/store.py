@@ -121,7 +121,7 @@ class Store(Database):
 
     def settings(self, names: Sequence[str]) -> dict[str, str]:
         """The values of those of `names` that are set."""
-        return dict(self._chosen("SELECT name, value FROM setting", "name", names))
+        return dict(self.chosen("SELECT name, value FROM setting", "name", names))
 
     def set_setting(self, name: str, value: str) -> None:
         self._connection().execute(
