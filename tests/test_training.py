@@ -45,7 +45,7 @@ def data(tmp_path: Path) -> Path:
 def test_pairs_that_share_a_side_with_an_evaluation_set_are_dropped(data: Path) -> None:
     """Case and punctuation do not hide a contaminated pair; repeated and malformed ones go too, and all are counted."""
     count = Decontamination()
-    (corpus,) = corpora(data, data / "settings.toml")
+    (corpus,) = corpora([data], data / "settings.toml")
     kept = list(read_pairs(corpus, evaluation_sides(data / "eval"), set(), count))
     assert len(kept) == 79
     assert not any(source == "The house is old." for source, _ in kept)
@@ -127,12 +127,13 @@ def test_the_loss_and_its_gradients_are_those_of_autograd() -> None:
     itself = torch.eye(40, dtype=torch.bool)
     across = (20 * a @ b.T).masked_fill(same, -1e9)
     within = [(20 * side @ side.T).masked_fill(same | itself, -1e9) for side in (a, b)]
-    hit = across.diagonal()
+    hit = across.diagonal() - 20 * 0.1
+    across = across.where(~itself, across - 20 * 0.1)
     forward = torch.logsumexp(torch.cat([across, within[0]], 1), 1) - hit
     backward = torch.logsumexp(torch.cat([across.T, within[1]], 1), 1) - hit
     expected = 0.5 * (forward.mean() + backward.mean())
     expected.backward()
-    loss, grad_a, grad_b = ranking_loss(a.detach(), b.detach(), 20.0, [places], torch.float32)
+    loss, grad_a, grad_b = ranking_loss(a.detach(), b.detach(), 20.0, 0.1, [places], torch.float32)
     assert loss == pytest.approx(expected.item(), abs=1e-4)
     torch.testing.assert_close(grad_a, a.grad, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(grad_b, b.grad, atol=1e-5, rtol=1e-4)

@@ -9,13 +9,17 @@ import sys
 from dataclasses import asdict, fields
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from training.card import RECORD, corpora_summary, model_card
 from training.model_folder import write_model
 from training.pairs import corpora, log
 from training.prepare import prepare
+from training.reduction import DIRECTIONS, principal
 from training.train import MeanOfTokens, Schedule, train
+
+KEPT_DIMENSIONS = 192
 
 
 def main() -> None:
@@ -24,7 +28,11 @@ def main() -> None:
         prog="python -m training", description="Train the cross-lingual model from sentence pairs."
     )
     parser.add_argument(
-        "--data", type=Path, default=Path("../shared/data/parallel"), help="folder of <corpus>.<src>-<tgt>.tsv.xz"
+        "--data",
+        type=Path,
+        nargs="+",
+        default=[Path("../shared/data/parallel")],
+        help="folders of <corpus>.<src>-<tgt>.tsv.xz; a pair that an earlier one holds is passed over",
     )
     parser.add_argument(
         "--evaluation", type=Path, default=Path("../shared/data/eval"), help="texts that must not be trained on"
@@ -43,6 +51,12 @@ def main() -> None:
         type=int,
         default=24_000_000,
         help="of each spaced language for the vocabulary; half as many for Japanese",
+    )
+    parser.add_argument(
+        "--keep",
+        type=int,
+        default=KEPT_DIMENSIONS,
+        help="dimensions of the model written: the principal ones of those trained",
     )
     for field in fields(Schedule):
         if field.name != "half":
@@ -68,10 +82,12 @@ def main() -> None:
     weights = {corpus.name: corpus.weight for corpus in corpora(parsed["data"], parsed["settings"])}
     kept = {name: summary[name] for name in ("decontamination", "development", "bridged", "taught", "pairs_used")}
     record = {
-        "options": {**options, **asdict(schedule)},
+        "options": {**options, **asdict(schedule), "kept_dimensions": parsed["keep"]},
         "summary": {**kept, "corpora": corpora_summary(summary["pairs_by_file"], weights, parsed["data"])},
     }
-    write_model(parsed["out"], tokenizer, model.token_vectors(), model_card(record, None))
+    directions = principal(model.token_vectors(), pairs, parsed["keep"], schedule.seed)
+    np.save(parsed["work"] / DIRECTIONS, directions)
+    write_model(parsed["out"], tokenizer, model.token_vectors() @ directions, model_card(record, None))
     (parsed["out"] / RECORD).write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     log(f"wrote {parsed['out']}; measure it with: samestory eval --model {parsed['out']}")
 

@@ -9,6 +9,7 @@ import argparse
 import csv
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,13 @@ model = SentenceTransformer("align/models/samestory-static")
 ## Form
 
 {pieces} Unigram pieces (NFKC, lower case, no accent stripping, byte fallback; a piece says whether it begins a word),
-{dimensions} dimensions, int8 rows with one float32 scale each. A text of any length is embedded whole. Word order is not seen.
+{dimensions} dimensions, the principal ones of {trained} that were trained, in order of weight, int8 rows with one float32 scale each. A text of any length is embedded whole. Word order is not seen.
 
 ## Training
 
 {pairs} sentence and phrase pairs in six language pairs, {bridged} of them made by joining pairs that share a text in a third language.
-Mean pooling, cosine, multiple negatives ranking loss in both directions (Henderson et al. 2017) with inverse temperature {scale:g},
-batches of {batch} pairs of one language pair, from epoch {kin_from} on filled from {kin_groups} groups of pairs alike (k-means over the
+Mean pooling, cosine, multiple negatives ranking loss in both directions (Henderson et al. 2017) with inverse temperature {scale:g} and an
+additive margin of {margin:g} (Yang et al. 2019), batches of {batch} pairs of one language pair, from epoch {kin_from} on filled from {kin_groups} groups of pairs alike (k-means over the
 model's own vectors), {dropout:.0%} of a text's tokens left out at each step, Adam with a peak rate of {rate} falling linearly to 0, {epochs} epochs, seed {seed}; the
 weights of the last {averaged:.0%} of the steps are averaged. {taught} English texts and all their translations are also drawn to the
 vectors that all-MiniLM-L6-v2 gives the English texts (weight {teaching:g}; Reimers & Gurevych 2020): that model teaches
@@ -50,7 +51,8 @@ graded likeness, and is not needed afterwards. {development} pairs were kept out
 them: what was chosen was chosen on them, and the calibration is fitted on them. What was tried, with its effect, is in
 `docs/model.md`.
 
-    python -m training --data PAIRS --evaluation EVALUATION_SETS
+    python -m training.dictionaries --lexicons PAIRS --out DICTIONARIES
+    python -m training --data PAIRS DICTIONARIES --evaluation EVALUATION_SETS
 
 Two runs with one seed differ in a few pieces of the vocabulary, whose trainer has no fixed order; `--tokenizer` with this folder's
 `tokenizer.json` takes that difference away.
@@ -114,10 +116,10 @@ def model_card(record: dict[str, Any], figures: dict[str, Any] | None) -> str:
     """The card's Markdown, from the record of a training run and the JSON of ``samestory eval``."""
     options, summary = record["options"], record["summary"]
     text = HEAD.format(
-        pieces=f"{options['vocabulary']:,}", dimensions=options["dimensions"], pairs=f"{summary['pairs_used']:,}", batch=f"{options['batch']:,}",
+        pieces=f"{options['vocabulary']:,}", dimensions=options["kept_dimensions"], trained=options["dimensions"], pairs=f"{summary['pairs_used']:,}", batch=f"{options['batch']:,}",
         rate=options["rate"], epochs=options["epochs"], seed=options["seed"], averaged=1 - options["average_from"], dropout=options["dropout"],
         kin_from=options["kin_from"] + 1, kin_groups=f"{options['kin_groups']:,}", decontamination=summary["decontamination"],
-        scale=options["scale"], teaching=options["teaching"], bridged=f"{summary['bridged']:,}", taught=f"{summary['taught']:,}", development=f"{summary['development']:,}",
+        scale=options["scale"], margin=options["margin"], teaching=options["teaching"], bridged=f"{summary['bridged']:,}", taught=f"{summary['taught']:,}", development=f"{summary['development']:,}",
     )  # fmt: skip
     text += _figures(figures)
     text += (
@@ -130,11 +132,12 @@ def model_card(record: dict[str, Any], figures: dict[str, Any] | None) -> str:
     return text
 
 
-def corpora_summary(used: dict[str, int], weights: dict[str, float], data: Path) -> dict[str, dict[str, Any]]:
+def corpora_summary(used: dict[str, int], weights: dict[str, float], data: Sequence[Path]) -> dict[str, dict[str, Any]]:
     """Pairs, weight and licence of each corpus; licences from ``SOURCES.tsv`` beside the pairs, where it is there."""
     licences: dict[str, str] = {}
-    sources = data / "SOURCES.tsv"
-    if sources.is_file():
+    for sources in (folder / "SOURCES.tsv" for folder in data):
+        if not sources.is_file():
+            continue
         with sources.open(encoding="utf-8", newline="") as handle:
             for row in csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE):
                 licences.setdefault(row["file"].split(".")[0], row["licence as stated there"].replace("|", "/"))

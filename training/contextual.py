@@ -23,6 +23,7 @@ from training.card import RECORD, contextual_card
 from training.development import development_accuracy, read_development
 from training.pairs import log
 from training.prepare import DEVELOPMENT, prepared
+from training.reduction import DIRECTIONS, turned
 from training.train import Schedule, TextModel, train
 
 UNITS = 512
@@ -108,16 +109,18 @@ def main() -> None:
     base = StaticEncoder(options.base)
     torch.manual_seed(schedule.seed)
     model = Convolution(base.rows(np.arange(base.tokenizer.get_vocab_size())), options.units)
-    train(model, prepared(options.work, options.base / "tokenizer.json"), schedule, options.work / "contextual.pt")
+    pairs = prepared(options.work, options.base / "tokenizer.json")
+    pairs.teacher = turned(pairs.teacher, np.load(options.work / DIRECTIONS))
+    train(model, pairs, schedule, options.work / "contextual.pt")
     model.save(options.out, base.fingerprint)
     megabytes = (options.out / WEIGHTS).stat().st_size / 1e6
     record = {"units": options.units, "megabytes": round(megabytes, 2), **dataclasses.asdict(schedule)}
     (options.out / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     (options.out / "README.md").write_text(contextual_card(record, None), encoding="utf-8")
-    if not (pairs := read_development(options.work / DEVELOPMENT)):
+    if not (kept_out := read_development(options.work / DEVELOPMENT)):
         return
     before, after = (
-        development_accuracy(found, pairs) for found in (base, ContextualEncoder(options.out, options.base))
+        development_accuracy(found, kept_out) for found in (base, ContextualEncoder(options.out, options.base))
     )
     for name, value in after.items():
         log(f"{name}: {before[name]} → {value}")

@@ -8,6 +8,7 @@ own language, so that a vector learns what a text says rather than which languag
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -35,11 +36,18 @@ def repeated(keys: NDArray[np.int64]) -> Places:
 
 
 def ranking_loss(
-    a: torch.Tensor, b: torch.Tensor, scale: float, not_negatives: Sequence[Places], precision: torch.dtype
+    a: torch.Tensor,
+    b: torch.Tensor,
+    scale: float,
+    margin: float,
+    not_negatives: Sequence[Places],
+    precision: torch.dtype,
 ) -> tuple[float, torch.Tensor, torch.Tensor]:
     """The loss of n pairs and its gradients with respect to `a` and `b`, both (n, d) with rows of unit length.
 
-    `scale` is the inverse temperature. Cells in `not_negatives` are left out of every denominator.
+    `scale` is the inverse temperature; `margin` is taken from a pair's own cosine before it is set against the others
+    (additive margin softmax, Yang et al. 2019, "Improving Multilingual Sentence Embedding using Bi-directional Dual Encoder
+    with Additive Margin Softmax", section 2.2). Cells in `not_negatives` are left out of every denominator.
     `precision` is that of the (n, n) matrices: bfloat16 is four times as fast as float32 where the
     processor has matrix instructions for it, and trains as well.
     """
@@ -52,9 +60,10 @@ def ranking_loss(
         return cells
 
     across, within_a, within_b = weighed(a, b), weighed(a, a).fill_diagonal_(0), weighed(b, b).fill_diagonal_(0)
+    across.diagonal().mul_(math.exp(-scale * margin))
     sum_a = across.sum(1, dtype=torch.float32) + within_a.sum(1, dtype=torch.float32)  # (n,)
     sum_b = across.sum(0, dtype=torch.float32) + within_b.sum(1, dtype=torch.float32)
-    hit = scale * ((a * b).sum(1) - 1.0)
+    hit = scale * ((a * b).sum(1) - 1.0 - margin)
     loss = 0.5 * float((sum_a.log() - hit).mean() + (sum_b.log() - hit).mean())
     over_a, over_b = 1.0 / sum_a[:, None], 1.0 / sum_b[:, None]
     # A cell of `across` is in the denominators of its row (a's) and of its column (b's); `within` is symmetric.

@@ -7,7 +7,7 @@ import lzma
 import sys
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,20 +53,21 @@ def evaluation_sides(folder: Path) -> frozenset[str]:
     return frozenset(sides)
 
 
-def corpora(folder: Path, settings: Path) -> list[Corpus]:
-    """The pair files under `folder` in name order, with their weights from `settings`.
+def corpora(folders: Sequence[Path], settings: Path) -> list[Corpus]:
+    """The pair files of each folder in name order, with their weights from `settings`.
 
-    Raises FileNotFoundError if the folder holds no pair file.
+    Raises FileNotFoundError if a folder holds no pair file.
     """
     table = tomllib.loads(settings.read_text(encoding="utf-8"))
     found = []
-    for path in sorted(folder.glob("*.tsv.xz")):
-        name, pair, *_ = path.name.split(".")
-        source_lang, target_lang = pair.split("-")
-        weight = float(table["weight"].get(name, table["default"]))
-        found.append(Corpus(name, source_lang, target_lang, path, weight))
-    if not found:
-        raise FileNotFoundError(f"{folder}: no *.tsv.xz pair files; name the folder with --data")
+    for folder in folders:
+        if not (paths := sorted(folder.glob("*.tsv.xz"))):
+            raise FileNotFoundError(f"{folder}: no *.tsv.xz pair files; name the folder with --data")
+        for path in paths:
+            name, pair, *_ = path.name.split(".")
+            source_lang, target_lang = pair.split("-")
+            weight = float(table["weight"].get(name, table["default"]))
+            found.append(Corpus(name, source_lang, target_lang, path, weight))
     return found
 
 

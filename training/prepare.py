@@ -19,6 +19,7 @@ from align.embedding import REMEMBERED
 from training.bridging import bridge
 from training.development import Text, cut_development, write_development
 from training.pairs import LANGUAGES, Decontamination, comparable, corpora, evaluation_sides, log, read_pairs
+from training.segmentation import segmenter
 from training.teacher import lessons, taught, teacher_folder
 from training.vocabulary import train_vocabulary
 
@@ -27,6 +28,8 @@ Int64 = NDArray[np.int64]
 DEVELOPMENT = "development.tsv"
 """The file of the development pairs in the work folder."""
 ARRAYS = "pairs.npz"
+WORD_LISTS = {"jmdict_common", "jmdict_rare", "jmnedict_surname", "jmnedict_place"}
+"""Corpora whose Japanese texts are words already."""
 
 
 @dataclass
@@ -70,7 +73,11 @@ def _tokenise(tokenizer: Tokenizer, texts: list[str]) -> tuple[Int32, Int64, Int
 
 
 def _sample(texts: Sequence[Text], weights: dict[str, float], seed: int) -> dict[str, list[str]]:
-    """The vocabulary's sample: each language's distinct texts, each as often as its corpus's weight says."""
+    """The vocabulary's sample: each language's distinct texts, each as often as its corpus's weight says.
+
+    Japanese comes as words with spaces between, except where a corpus lists words.
+    """
+    words = segmenter() if any("ja" in (corpus.source_lang, corpus.target_lang) for corpus, _, _ in texts) else str
     chance = random.Random(seed)
     by_lang: dict[str, list[str]] = {lang: [] for lang in LANGUAGES}
     drawn: set[tuple[str, str]] = set()
@@ -80,12 +87,19 @@ def _sample(texts: Sequence[Text], weights: dict[str, float], seed: int) -> dict
                 drawn.add((lang, text))
                 weight = weights.get(f"{corpus.name}.{lang}", weights.get(corpus.name, weights["default"]))
                 times = int(weight) + (chance.random() < weight % 1)
-                by_lang[lang] += [text] * times
+                if times:
+                    shown = words(text) if lang == "ja" and corpus.name not in WORD_LISTS else text
+                    by_lang[lang] += [shown] * times
     return by_lang
 
 
 def prepare(
-    data: Path, evaluation: Path, settings: Path, work: Path, options: dict[str, Any], ready: Path | None = None
+    data: Sequence[Path],
+    evaluation: Path,
+    settings: Path,
+    work: Path,
+    options: dict[str, Any],
+    ready: Path | None = None,
 ) -> tuple[Tokenizer, TrainingPairs, dict[str, Any]]:
     """Read, decontaminate, cut the development pairs, bridge, build the vocabulary and tokenise.
 

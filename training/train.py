@@ -19,6 +19,10 @@ from training.pairs import log
 from training.prepare import Side, TrainingPairs
 
 
+SEEN_BY_A_GROUP = 64
+"""Pairs, for each group, that k-means looks at."""
+
+
 @dataclass(frozen=True)
 class Schedule:
     """How long and how hard to train. `rate` is Adam's learning rate at its peak, falling linearly to 0."""
@@ -30,6 +34,7 @@ class Schedule:
     rate: float = 0.01
     warmup: float = 0.03  # share of the steps
     scale: float = 20.0  # inverse temperature of the softmax over cosines
+    margin: float = 0.25  # by which a pair's cosine must stand above its negatives'
     teaching: float = 3.0  # weight of the teacher beside the ranking loss
     dropout: float = 0.15  # share of a text's tokens that a step does not see
     kin_from: int = 3  # the epoch, from 0, from which a batch holds pairs alike
@@ -74,18 +79,23 @@ def kindred(weights: NDArray[np.float32], pairs: TrainingPairs, n_groups: int, s
 
     n_groups = min(n_groups, max(1, len(pairs.pair) // 8))
 
-    vectors = np.empty((len(pairs.pair), weights.shape[1]), dtype=np.float32)
     table = torch.from_numpy(weights)
-    for start in range(0, len(vectors), 65_536):
-        members = np.arange(start, min(start + 65_536, len(vectors)))
+
+    def directions(members: NDArray[np.int64]) -> NDArray[np.float32]:
         both = torch.zeros(len(members), weights.shape[1])
         for side in (pairs.source, pairs.target):
             ids, offsets = gather(side, members)
             both += functional.normalize(functional.embedding_bag(ids, table, offsets, mode="mean"))
-        vectors[members] = functional.normalize(both).numpy()
-    means = faiss.Kmeans(weights.shape[1], n_groups, niter=6, seed=seed, spherical=True, max_points_per_centroid=64)
-    means.train(vectors)
-    return means.index.search(vectors, 1)[1][:, 0].astype(np.int64)
+        return np.asarray(functional.normalize(both).numpy(), dtype=np.float32)
+
+    n = len(pairs.pair)
+    sample = np.sort(np.random.default_rng(seed).permutation(n)[: n_groups * SEEN_BY_A_GROUP])
+    means = faiss.Kmeans(weights.shape[1], n_groups, niter=6, seed=seed, spherical=True)
+    means.train(directions(sample))
+    groups = [
+        means.index.search(directions(part), 1)[1][:, 0] for part in np.array_split(np.arange(n), n // 65_536 + 1)
+    ]
+    return np.concatenate(groups).astype(np.int64)
 
 
 def gather(side: Side, members: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -128,7 +138,7 @@ def batch_loss(
     unit = pooled.detach() / lengths
     same = [repeated(side.keys[members]) for side in (pairs.source, pairs.target)]
     precision = torch.bfloat16 if schedule.half else torch.float32
-    loss, *gradients = ranking_loss(unit[:n], unit[n:], schedule.scale, same, precision)
+    loss, *gradients = ranking_loss(unit[:n], unit[n:], schedule.scale, schedule.margin, same, precision)
     gradient = torch.cat(gradients)
     known = np.flatnonzero(pairs.lesson[members] >= 0)
     if schedule.teaching and len(known):
@@ -190,6 +200,8 @@ def train(model: TextModel, pairs: TrainingPairs, schedule: Schedule, checkpoint
             log(f"resuming at step {done}")
     started, running, first, step = time.monotonic(), 0.0, done, -1
     for epoch in range(schedule.epochs):
+        if step + 1 >= total:
+            break
         if epoch >= schedule.kin_from and kin is None:
             kin = kindred(model.token_vectors(), pairs, schedule.kin_groups, schedule.seed)
             log(f"{schedule.kin_groups} groups of pairs alike")
