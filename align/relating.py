@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 
@@ -213,13 +212,9 @@ class Relating:
                 query, number, cosine = shelf.reaching(views[chosen], self._reach(numbers, slot, settled))
                 ones = part[chosen[query]]
                 pairs.append(pairs_of(ones, number))
-                newcomers: dict[int, list[float]] = defaultdict(list)
                 entering = np.isin(ones, fresh)
-                for other, similarity in zip(number[entering].tolist(), cosine[entering].tolist(), strict=True):
-                    newcomers[other].append(similarity)
-                for other, similarities in newcomers.items():
-                    self.near.push(other, slot, similarities)
-                changed |= newcomers.keys()
+                self.near.push(number[entering], slot, cosine[entering])
+                changed.update(number[entering].tolist())
         return np.concatenate(pairs), changed
 
     def _let_out(self, changed: Sequence[int]) -> tuple[set[int], set[str]]:
@@ -227,9 +222,8 @@ class Relating:
         near = self.rows.near(changed)
         if not near:
             return set(), set()
-        a, b = np.array([row[:2] for row in near], dtype=np.int64).T
-        slot_a, slot_b = np.array([(slot_of(lang_of(row[2])), slot_of(lang_of(row[3]))) for row in near]).T
-        similarity = np.array([row[4] for row in near])
+        a, b, *langs, similarity = (np.array(column) for column in zip(*near, strict=True))
+        slot_a, slot_b = (_slots_of(codes) for codes in langs)
         out = (similarity < self.near.reach(a, slot_b)) & (similarity < self.near.reach(b, slot_a))
         gone = list(zip(a[out].tolist(), b[out].tolist(), strict=True))
         self.rows.drop(gone)
@@ -297,6 +291,12 @@ class Relating:
             for pair, row, probability in zip(pairs, table.tolist(), verifier.settled(table).tolist(), strict=True)
         ]
         return [found for found in found_relations if found.kind.joins or found.score >= RELATED]
+
+
+def _slots_of(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The shelves (n,) that languages (n,), as numbers, stand on."""
+    known, at = np.unique(codes, return_inverse=True)
+    return np.array([slot_of(lang_of(code)) for code in known.tolist()])[at]
 
 
 def _are_among(pairs: Opinions, compared: FoundPairs | None) -> list[bool]:

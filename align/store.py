@@ -541,21 +541,15 @@ class Store(Database):
 
     def partners(self, item_ids: Iterable[str]) -> set[str]:
         """The items that any of `item_ids` has a relation with, of whatever kind."""
-        found = set()
-        for item_id in item_ids:
-            rows = self._connection().execute(
-                "SELECT b FROM relation WHERE a = ? UNION ALL SELECT a FROM relation WHERE b = ?", (item_id, item_id)
-            )
-            found |= {str(row[0]) for row in rows}
-        return found
+        item_ids = list(item_ids)
+        sides = (("SELECT b FROM relation", "a"), ("SELECT a FROM relation", "b"))
+        return {str(row[0]) for select, side in sides for row in self.chosen(select, side, item_ids)}
 
-    def edges_of(self, item_id: str) -> list[Relation]:
-        """The item's relations as clustering needs them, the evidence no more than what an excerpt is contained in."""
-        rows = self._connection().execute(
-            "SELECT a, b, kind, score, contained FROM relation WHERE a = ? UNION ALL SELECT a, b, kind, score, contained FROM relation WHERE b = ?",
-            (item_id, item_id),
-        )
-        return [_edge(row) for row in rows]
+    def edges_of(self, *item_ids: str) -> list[Relation]:
+        """The items' relations, each once, as clustering needs them, the evidence no more than what an excerpt is contained in."""
+        select = "SELECT a, b, kind, score, contained FROM relation"
+        rows = {row[:2]: row for side in ("a", "b") for row in self.chosen(select, side, item_ids)}
+        return [_edge(row) for row in rows.values()]
 
     def edges(self) -> Iterator[Relation]:
         """Every relation, in the same way: one scan of an index, without reading any evidence."""
@@ -629,10 +623,17 @@ class Store(Database):
             "UPDATE item SET cluster = ? WHERE id = ?", ((cluster_id, item_id) for item_id in item_ids)
         )
 
+    def held(self, item_ids: Sequence[str]) -> dict[str, str | None]:
+        """item → its cluster, None where it is in none, for those that are there."""
+        return dict(self.chosen("SELECT id, cluster FROM item", "id", item_ids))
+
+    def members(self, cluster_ids: Sequence[str]) -> list[tuple[str, str]]:
+        """(cluster, item) of clusters, in no order."""
+        return list(self.chosen("SELECT cluster, id FROM item", "cluster", cluster_ids))
+
     def clusters_of(self, item_ids: Sequence[str]) -> dict[str, str]:
         """item → its cluster, for those that are in one."""
-        found = self.chosen("SELECT id, cluster FROM item", "id", item_ids)
-        return {item_id: cluster for item_id, cluster in found if cluster}
+        return {item_id: cluster for item_id, cluster in self.held(item_ids).items() if cluster}
 
     def published(self, item_ids: Sequence[str]) -> dict[str, str | None]:
         """item → when it was published, ISO 8601 or None."""

@@ -90,7 +90,7 @@ def test_a_newcomer_raises_what_it_takes_to_be_near() -> None:
     rows[0, 0] = np.linspace(0.9, 0.4, 16)
     near.put(np.array([700]), rows)
     before = float(near.reach(np.array([700]), 0)[0])
-    near.push(700, 0, [0.8])
+    near.push(np.array([700]), 0, np.array([0.8]))
     assert float(near.reach(np.array([700]), 0)[0]) > before
     assert near.rows(np.array([700]))[0, 1].tolist() == [0.5] * 16
     near.remove(np.array([700]))
