@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,31 +120,31 @@ class Shelf:
         return np.take_along_axis(numbers, best, axis=1), np.take_along_axis(exact, best, axis=1)
 
     def all_numbers(self) -> Numbers:
-        """The numbers of every vector, in the order that `reaching` takes thresholds in."""
+        """The numbers of every vector."""
         keep = np.ones(len(self.numbers), dtype=bool)
         keep[list(self.gone)] = False
         return np.concatenate([self.numbers[keep], self.tail_numbers])
 
-    def reaching(self, queries: Vectors, least: Vectors) -> tuple[NDArray[np.int64], Numbers, Vectors]:
-        """Every (query, number, cosine) whose cosine is at least the number's own threshold, `least`, inclusive.
+    def reaching(
+        self, queries: Vectors, least: Callable[[Numbers], Vectors]
+    ) -> tuple[NDArray[np.int64], Numbers, Vectors]:
+        """Every (query, number, cosine) whose cosine is at least the number's own threshold, inclusive: `least` of numbers (n,) is (n,).
 
         Searched flat, all of them; through the inverted file those among the `CANDIDATES` nearest.
         """
-        numbers = self.all_numbers()
         if self.inverted is None:
+            numbers = self.all_numbers()
             keep = np.ones(len(self.numbers), dtype=bool)
             keep[list(self.gone)] = False
             base = self.vectors if not self.gone else self.vectors[keep]
             cosines = np.concatenate([queries @ base.T, queries @ self.tail_vectors.T], axis=1)
-            query, column = np.nonzero(cosines >= least)
+            query, column = np.nonzero(cosines >= least(numbers))
             return query, numbers[column], cosines[query, column]
         found, cosines = self.nearest(queries, CANDIDATES)
-        order = np.argsort(numbers)
-        column = order[np.searchsorted(numbers, found.ravel(), sorter=order).clip(0, len(numbers) - 1)].reshape(
-            found.shape
-        )
-        query, place = np.nonzero((found >= 0) & (cosines >= least[column]))
-        return query, found[query, place], cosines[query, place]
+        query, place = np.nonzero(found >= 0)
+        numbers, near = found[query, place], cosines[query, place]
+        enough = near >= least(numbers)
+        return query[enough], numbers[enough], near[enough]
 
 
 def _top(cosines: Vectors, numbers: Numbers, k: int) -> tuple[Numbers, Vectors]:

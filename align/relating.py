@@ -99,8 +99,7 @@ class Relating:
             self._noted.pop(number, None)
             self.comparing.forget(number)
             for shelf in index.shelves:
-                numbers = shelf.all_numbers()
-                least = self._reach(numbers, slot_of(lang), self.near.contains(numbers))
+                least = partial(self._reach, slot_of(lang), np.empty(0, dtype=np.int64))
                 again |= set(shelf.reaching(view[None, : index.dimension], least)[1].tolist())
         if left:
             again |= self.keys.remove([number for number, _, _ in left])
@@ -111,8 +110,9 @@ class Relating:
         self.store.wait_again(ids.values())
         return set(ids.values())
 
-    def _reach(self, numbers: Numbers, slot: int, chosen: NDArray[np.bool_]) -> Vectors:
-        """The similarity (n,) that an item of `slot` needs to be near each of `numbers`; none is enough where one is not `chosen`."""
+    def _reach(self, slot: int, waiting: Numbers, numbers: Numbers) -> Vectors:
+        """The similarity (n,) that an item of `slot` needs to be near each of `numbers`; none is enough for one that is `waiting` or new."""
+        chosen = self.near.contains(numbers) & ~np.isin(numbers, waiting)
         least = np.full(len(numbers), 2.0, dtype=np.float32)
         least[chosen] = self.near.reach(numbers[chosen], slot)
         return least
@@ -203,13 +203,11 @@ class Relating:
         pairs = [np.empty((0, 2), dtype=np.int64)]
         changed: set[int] = set()
         for shelf in index.shelves:
-            numbers = shelf.all_numbers()
-            settled = ~np.isin(numbers, waiting)
-            if not settled.any():
+            if np.isin(shelf.all_numbers(), waiting).all():
                 continue
             for slot in np.unique(slots).tolist():
                 chosen = np.flatnonzero(slots == slot)
-                query, number, cosine = shelf.reaching(views[chosen], self._reach(numbers, slot, settled))
+                query, number, cosine = shelf.reaching(views[chosen], partial(self._reach, slot, waiting))
                 ones = part[chosen[query]]
                 pairs.append(pairs_of(ones, number))
                 entering = np.isin(ones, fresh)
