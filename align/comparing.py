@@ -116,7 +116,7 @@ def _compared(
         exact = pack_copy((Kind.EXACT, 1.0, ()))
         found.append((same, np.full(len(same), -FLOOR_LOGIT), features, dict.fromkeys(range(len(same)), exact)))
     if len(distinct := np.flatnonzero(~alike)):
-        table, logits, copies = weigh(stack, ones[distinct], others[distinct], load_verifier())
+        table, logits, copies = weigh(stack, ones[distinct], others[distinct], load_verifier(), FLOOR_LOGIT)
         keep = logits > FLOOR_LOGIT
         keep[list(copies)] = True
         kept = np.flatnonzero(keep)

@@ -7,7 +7,7 @@ once, and each text's pairs are read from these.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -113,10 +113,13 @@ class _Table:
         self.used = end
 
 
-def features(stack: Stack, ones: Places, others: Places) -> NDArray[np.float64]:
+def features(
+    stack: Stack, ones: Places, others: Places, worth: Callable[[NDArray[np.float64]], NDArray[np.bool_]] | None = None
+) -> NDArray[np.float64]:
     """The evidence of pairs (n,), (n,) of places in `stack`: (n, len(FEATURES)), rounded to four decimals.
 
-    The same whichever text of a pair comes first; the pairs of one of `ones` stand in a row.
+    The same whichever text of a pair comes first; the pairs of one of `ones` stand in a row. Words take the most time: given `worth`, which
+    gets the table without them, 0 in their places, they are looked at where it says so alone, and stay 0 elsewhere.
 
     `story`: cosine of the story views. `lead`: the better cosine of one text's lead and the other's story.
     `short_covered`, `long_covered`: how well the sentences of the shorter and of the longer text find a
@@ -126,22 +129,23 @@ def features(stack: Stack, ones: Places, others: Places) -> NDArray[np.float64]:
     their weight through log1p. `names_agree`, `names_shared`: the same for names, by their sound (``align.sounds``).
     `time_apart`: log2(1 + days) between their publication; `undated`: 1 where the date of one is not known.
     """
-    found = np.empty((len(ones), 7), dtype=np.float32)
+    found = np.zeros((len(ones), 7), dtype=np.float32)
     for one, part in _runs(ones):
-        rights = others[part]
-        found[part, :2] = _views_alike(stack, one, rights)
-        found[part, 2:5] = _sentences_covered(stack, one, rights)
-        found[part, 5:] = _words_covered(stack, one, rights)
+        found[part, :2] = _views_alike(stack, one, others[part])
+        found[part, 2:5] = _sentences_covered(stack, one, others[part])
     # What is of the left text and of the right is, from here on, of the shorter and of the longer.
     longer = ~stack.are_shorter(ones, others)
-    for column in (2, 5):
-        found[longer, column : column + 2] = found[longer, column : column + 2][:, ::-1]
+    found[longer, 2:4] = found[longer, 2:4][:, ::-1]
     apart, undated = times_apart(stack.days.rows[ones], stack.days.rows[others])
     columns = (*stack.numbers.agreement(ones, others), *stack.names.agreement(ones, others), apart, undated)
-    story, lead, short, long, best, short_words, long_words = found.T
-    return np.stack(
-        (story, lead, short, long, best, short_words, long_words, *columns), axis=1, dtype=np.float64
-    ).round(4)
+    table = np.stack((*found.T, *columns), axis=1, dtype=np.float64).round(4)
+    rows = np.arange(len(ones)) if worth is None else np.flatnonzero(worth(table))
+    words = np.empty((len(rows), 2), dtype=np.float32)
+    for one, part in _runs(ones[rows]):
+        words[part] = _words_covered(stack, one, others[rows[part]])
+    words[longer[rows]] = words[longer[rows]][:, ::-1]
+    table[rows, 5:7] = words.astype(np.float64).round(4)
+    return table
 
 
 def _runs(ones: Places) -> Iterator[tuple[int, slice]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -14,14 +14,13 @@ from align.describing import Described, TokenReader, in_columns
 from align.description_rows import PIECES, DescriptionRows, Progress
 from align.index import SLOTS, NeighbourIndex, slot_of
 from align.language import lang_code, lang_of
-from align.neighbourhoods import FLOOR, NEAREST, Neighbourhoods, Numbers, Pairs, SharedKeys, pairs_of
+from align.nearest import Nearest, nearest_of
+from align.neighbourhoods import FLOOR, NEAREST, Neighbourhoods, Numbers, SharedKeys, pairs_of
 from align.records import Relation, Vectors
 from align.relations import compare, identical, margins, opinions_of, relation_of, shown_margin
 from align.store import Store
-from align.threads import at_once
 from align.verifier import FLOOR_LOGIT, load_verifier
 
-CHUNK = 512
 RELATED = 0.02
 """Least probability of one story, inclusive, that makes two items related; a pair below is compared, and no relation."""
 BULK_SHARE = 0.2
@@ -99,8 +98,11 @@ class Relating:
             self._noted.pop(number, None)
             self.comparing.forget(number)
             for shelf in index.shelves:
-                least = partial(self._reach, slot_of(lang), np.empty(0, dtype=np.int64))
-                again |= set(shelf.reaching(view[None, : index.dimension], least)[1].tolist())
+                for numbers, views in shelf.parts():
+                    held = self.near.contains(numbers)
+                    cosines = (views @ view[: index.dimension])[held]
+                    reached = cosines >= self.near.reach(numbers[held], slot_of(lang))
+                    again |= set(numbers[held][reached].tolist())
         if left:
             again |= self.keys.remove([number for number, _, _ in left])
             self.rows.forget_left()
@@ -109,13 +111,6 @@ class Relating:
         self.rows.drop_of(ids)
         self.store.wait_again(ids.values())
         return set(ids.values())
-
-    def _reach(self, slot: int, waiting: Numbers, numbers: Numbers) -> Vectors:
-        """The similarity (n,) that an item of `slot` needs to be near each of `numbers`; none is enough for one that is `waiting` or new."""
-        chosen = self.near.contains(numbers) & ~np.isin(numbers, waiting)
-        least = np.full(len(numbers), 2.0, dtype=np.float32)
-        least[chosen] = self.near.reach(numbers[chosen], slot)
-        return least
 
     def _relate(
         self,
@@ -133,21 +128,22 @@ class Relating:
         views = self.store.story_views(numbers.tolist(), dimension)
         slots = np.array([slot_of(waiting[number]) for number in numbers.tolist()], dtype=np.int64)
         keys = self._keys_of(numbers, tokens, dimension, progress)
-        found: list[Pairs] = []
-        pushed: set[int] = set()
-        parts = [slice(start, start + CHUNK) for start in range(0, len(numbers), CHUNK)]
-        searches = (partial(self._nearest, numbers[part], views[part], index) for part in parts)
-        for part, (rows, pairs) in zip(parts, at_once(searches), strict=True):
-            self.near.put(numbers[part], rows)
-            entering, changed = self._let_in(numbers[part], slots[part], views[part], index, numbers, fresh)
-            found += [pairs, entering]
-            pushed |= changed
-            if progress:
-                progress(f"neighbours of {min(part.stop, len(numbers))} of {len(numbers)} items")
-        alive = np.concatenate([shelf.all_numbers() for shelf in index.shelves])
+        found = nearest_of(
+            numbers,
+            slots,
+            views,
+            partial(_settled, index, numbers),
+            self.near.reach,
+            progress and (lambda done: progress(f"neighbours of {done} of {len(numbers)} items")),
+        )
+        self.near.put(numbers, found.similarities)
+        pushed = self._let_in(found, numbers, slots, fresh)
+        has = found.numbers >= 0
+        nearest = pairs_of(np.broadcast_to(numbers[:, None, None], has.shape)[has], found.numbers[has])
+        alive = np.concatenate([part for shelf in index.shelves for part, _ in shelf.parts()])
         sharing = self.keys.sharing(keys)
         sharing = sharing[np.isin(sharing, alive).all(axis=1)]
-        near_pairs = np.concatenate([*found, sharing])
+        near_pairs = np.concatenate([nearest, pairs_of(numbers[found.places], found.reached), sharing])
         compared = self.comparing.compare(near_pairs, sharing, numbers, views, tokens, dimension, progress)
         if compared is not None:
             self.rows.put(compared)
@@ -176,44 +172,14 @@ class Relating:
         self._note_keys({number: keys[number] for number in numbers[~self.near.contains(numbers)].tolist()})
         return keys
 
-    @staticmethod
-    def _nearest(numbers: Numbers, views: Vectors, index: NeighbourIndex) -> tuple[Vectors, Pairs]:
-        """The similarities (n, slots, NEAREST) of the nearest of items (n,), and the pairs that they make."""
-        rows = np.full((len(numbers), len(SLOTS), NEAREST), -1.0, dtype=np.float32)
-        pairs = []
-        for slot in range(len(SLOTS)):
-            found, cosines = index.nearest(views, slot, NEAREST + 1)
-            keep = (found >= 0) & (found != numbers[:, None]) & (cosines >= FLOOR)
-            order = np.argsort(~keep, axis=1, kind="stable")[:, :NEAREST]
-            keep, found, cosines = (np.take_along_axis(table, order, axis=1) for table in (keep, found, cosines))
-            rows[:, slot, : keep.shape[1]] = np.where(keep, cosines, -1.0)
-            pairs.append(pairs_of(np.broadcast_to(numbers[:, None], keep.shape)[keep], found[keep]))
-        return rows, np.concatenate(pairs)
-
-    def _let_in(
-        self,
-        part: Numbers,
-        slots: NDArray[np.int64],
-        views: Vectors,
-        index: NeighbourIndex,
-        waiting: Numbers,
-        fresh: Numbers,
-    ) -> tuple[Pairs, set[int]]:
-        """Let the fresh items of `part` into the neighbourhoods of those that are not waiting; returns the pairs, and who has changed."""
-        pairs = [np.empty((0, 2), dtype=np.int64)]
-        changed: set[int] = set()
-        for shelf in index.shelves:
-            if np.isin(shelf.all_numbers(), waiting).all():
-                continue
-            for slot in np.unique(slots).tolist():
-                chosen = np.flatnonzero(slots == slot)
-                query, number, cosine = shelf.reaching(views[chosen], partial(self._reach, slot, waiting))
-                ones = part[chosen[query]]
-                pairs.append(pairs_of(ones, number))
-                entering = np.isin(ones, fresh)
-                self.near.push(number[entering], slot, cosine[entering])
-                changed.update(number[entering].tolist())
-        return np.concatenate(pairs), changed
+    def _let_in(self, found: Nearest, numbers: Numbers, slots: NDArray[np.int64], fresh: Numbers) -> set[int]:
+        """Let the fresh ones of `numbers` into the neighbourhoods that they reach; returns the items whose these are."""
+        entering = np.isin(numbers[found.places], fresh)
+        others, came, cosines = found.reached[entering], slots[found.places[entering]], found.cosines[entering]
+        for slot in np.unique(came).tolist():
+            here = came == slot
+            self.near.push(others[here], slot, cosines[here])
+        return set(others.tolist())
 
     def _let_out(self, changed: Sequence[int]) -> tuple[set[int], set[str]]:
         """Drop the pairs that are in neither item's neighbourhood any more; returns their items, by number and by id."""
@@ -289,6 +255,16 @@ class Relating:
             for pair, row, probability in zip(pairs, table.tolist(), verifier.settled(table).tolist(), strict=True)
         ]
         return [found for found in found_relations if found.kind.joins or found.score >= RELATED]
+
+
+def _settled(index: NeighbourIndex, waiting: Numbers, slot: int) -> Iterator[tuple[Numbers, Vectors]]:
+    """Numbers and views of the items of a slot that are not `waiting`, part by part."""
+    for numbers, views in index.shelves[slot].parts():
+        settled = ~np.isin(numbers, waiting)
+        if settled.all():  # no copy
+            yield numbers, views
+        elif settled.any():
+            yield numbers[settled], views[settled]
 
 
 def _slots_of(codes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -62,6 +62,12 @@ class Verifier:
         weights = np.stack([self.first_weights[group] for group in GROUPS])[groups]
         return np.asarray((weights[:, 0] + (weights[:, 1:] * table).sum(axis=1)).clip(-30, 30))
 
+    def first_at_most(self, table: Rows, groups: NDArray[np.int64], names: Sequence[str], most: float) -> Rows:
+        """The highest logits (n,) that `table` can have where the features `names`, 0 in it, lie in [0, most]."""
+        columns = [1 + FEATURES.index(name) for name in names]
+        gains = np.stack([self.first_weights[group][columns].clip(min=0.0).sum() * most for group in GROUPS])
+        return np.asarray(self.first(table, groups) + gains[groups])
+
     def settled(self, table: Rows) -> Rows:
         """Probabilities (n,) in (0, 1) of margins (n, len(MARGINS))."""
         logits = self.settled_weights[0] + table @ self.settled_weights[1:]

@@ -66,15 +66,17 @@ Ablehnen"""
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory):
-    """The address of a real server process over an index of two bundled topics and one hostile item."""
+    """The address of a real server process over an index of two bundled topics, one with borderline pairs and one hostile item."""
     folder = tmp_path_factory.mktemp("served")
     hostile = folder / "hostile.jsonl"
     hostile.write_text(json.dumps(HOSTILE, ensure_ascii=False) + "\n", encoding="utf-8")
-    index = ingest(folder, "seeds/port-strike.jsonl", "seeds/chip-plant.jsonl", hostile)
+    index = ingest(folder, "seeds/port-strike.jsonl", "seeds/chip-plant.jsonl", BORDERLINE, hostile)
     with served(index) as running:
         yield running.url
 
 
+BORDERLINE = "training/stories/border-truce.jsonl"
+"""A topic some of whose pairs are neither surely one story nor surely two."""
 HOSTILE = {
     "id": "hostile",
     "title": "<script>document.title='taken'</script>\u202eesrever " + "W" * 10_000,

@@ -6,14 +6,17 @@ import lzma
 import math
 import sqlite3
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
+from align.embedding import SHIPPED_MODEL, StaticEncoder
 from training.dictionaries import inflected, names, plain, words, write
 from training.prepare import Side, TrainingPairs
-from training.reduction import principal
+from training.reduction import most_used, principal, respelt
 from training.segmentation import joined
 from training.vocabulary import with_words
 
@@ -117,3 +120,44 @@ def test_the_principal_dimensions_keep_the_cosines() -> None:
     kept = table @ principal(table, pairs, 8, seed=1)
     assert kept.shape == (100, 8)
     np.testing.assert_allclose(kept @ kept.T, table @ table.T, rtol=1e-3, atol=1e-2)
+
+
+def test_a_smaller_vocabulary_spells_what_it_lost_by_parts() -> None:
+    """The pieces used most stay with the bytes, and training's pairs become what the smaller tokenizer reads, text for text."""
+    whole = Tokenizer.from_file(str(SHIPPED_MODEL / "tokenizer.json"))
+    texts = [
+        "Die Hafenarbeiter streiken.",
+        "Il porto resta chiuso.",
+        "港湾労働者がストライキを始めた。",
+        "The port is shut.",
+    ] * 2
+    encoded = [whole.encode(text, add_special_tokens=False).ids for text in texts]
+    flat = np.array([number for ids in encoded for number in ids], dtype=np.int32)
+    side = Side(flat, np.cumsum([0, *map(len, encoded)]), np.arange(8))
+    pairs = TrainingPairs(side, side, np.ones(8, np.float32), np.zeros(8, np.int8), ["en-de"], np.full(8, -1, np.int32), np.zeros((0, 4), np.float16))  # fmt: skip
+    enough, same = most_used(whole, pairs, whole.get_vocab_size())
+    assert enough.to_str() == whole.to_str()
+    assert len(same) == whole.get_vocab_size()
+    everything, numbers = most_used(whole, pairs, 12_000)
+    assert everything.get_vocab_size() == 12_000
+    assert set(flat.tolist()) <= set(numbers.tolist())
+    bare, numbers = most_used(whole, replace(pairs, source=_first(side), target=_first(side)), 8_000)
+    read = respelt(pairs, whole, bare, numbers).source
+    for number, text in enumerate(texts):
+        ids = read.tokens[read.starts[number] : read.starts[number + 1]]
+        spelt = [bare.id_to_token(one) for one in ids]
+        assert "".join(spelt) == "".join(bare.encode(text, add_special_tokens=False).tokens)
+
+
+def _first(side: Side) -> Side:
+    """The first text alone."""
+    return Side(side.tokens[: side.starts[1]], side.starts[:2], side.keys[:1])
+
+
+def test_names_meet_across_scripts() -> None:
+    """A name in kanji or kana lies nearest to the same name in Latin letters, among names of its kind."""
+    latin = ["Takaichi", "Ishiba", "Kishida", "California", "Texas", "Hokkaido"]
+    japanese = ["高市", "石破", "岸田", "カリフォルニア", "テキサス", "北海道"]
+    encoder = StaticEncoder(SHIPPED_MODEL)
+    cosines = encoder.encode(latin) @ encoder.encode(japanese).T
+    assert cosines.argmax(axis=1).tolist() == list(range(len(latin)))

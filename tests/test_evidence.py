@@ -14,7 +14,9 @@ from align.embedding import SHIPPED_MODEL, StaticEncoder
 from align.evidence import Stack, features
 from align.reading import read
 from align.records import Document, Item
+from align.relations import weigh
 from align.vectors import vectorise
+from align.verifier import FEATURES, FLOOR_LOGIT, load_verifier
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +95,17 @@ def test_evidence_does_not_depend_on_what_else_is_compared(described: list[Descr
         alone.add(in_columns([right, left]))
         among = features(stack, np.array([place_of[left.id]]), np.array([place_of[right.id]]))
         np.testing.assert_allclose(features(alone, np.array([0]), np.array([1])), among, atol=1.1e-4)
+
+
+def test_hopeless_pairs_are_not_looked_at_to_the_end(described: list[Described], encoder: StaticEncoder) -> None:
+    """The words of some pairs are left out where a logit is asked for, and the pairs that reach it show the same as ever."""
+    stack, verifier = Stack(encoder, encoder.dimension), load_verifier()
+    stack.add(in_columns(described))
+    ones, others = np.array(list(itertools.permutations(range(len(described)), 2))).T
+    table, logits, copies = weigh(stack, ones, others, verifier)
+    found, opinions, same = weigh(stack, ones, others, verifier, FLOOR_LOGIT)
+    kept = logits > FLOOR_LOGIT
+    assert 0 < kept.sum() < (found[:, FEATURES.index("short_words")] > 0).sum() < len(ones)
+    assert ((opinions > FLOOR_LOGIT) == kept).all()
+    np.testing.assert_array_equal(found[kept], table[kept])
+    assert same == copies

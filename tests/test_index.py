@@ -68,19 +68,16 @@ def test_the_inverted_file_finds_dense_clusters(monkeypatch: pytest.MonkeyPatch)
     assert not set(index.nearest(centres[:1], 0, 17)[0][0].tolist()) & set(expected[0].tolist())
 
 
-@pytest.mark.parametrize("flat", [True, False])
-def test_what_reaches_a_threshold_of_its_own(flat: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every vector at or above its own threshold is given, whatever the others' thresholds, however the shelf is searched."""
-    monkeypatch.setattr(align.index, "EXACT_LIMIT", 100 if flat else 10)
-    monkeypatch.setattr(align.index, "PROBED", 1.0)
-    vectors, queries = unit_rows(50, 8), unit_rows(3, 9)
-    shelf = filled(vectors).shelves[0]
-    shelf.compact()
-    assert (shelf.inverted is None) is flat
-    least = np.linspace(-0.3, 0.5, 50).astype(np.float32)
-    reached = shelf.reaching(queries, lambda numbers: least[numbers])
-    found = {(int(query), int(number)) for query, number, _ in zip(*reached, strict=True)}
-    assert found == {(int(q), int(n)) for q, n in zip(*np.nonzero(queries @ vectors.T >= least), strict=True)}
+def test_the_parts_are_the_whole() -> None:
+    """Part by part a shelf gives all that stands on it, saved or new, each with its vector, and nothing removed."""
+    vectors = unit_rows(50, 8)
+    index = filled(vectors[:40])
+    index.shelves[0].compact()
+    index.add(range(40, 50), [0] * 10, vectors[40:])
+    index.remove([3, 44])
+    numbers, rows = (np.concatenate(columns) for columns in zip(*index.shelves[0].parts(16), strict=True))
+    assert sorted(numbers.tolist()) == [number for number in range(50) if number not in (3, 44)]
+    assert rows.tolist() == vectors[numbers].tolist()
 
 
 def test_changes_count_as_unsaved_until_they_are_saved(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx2 as httpx
+from conftest import BORDERLINE
 from serving import ingest, problem, served
 from standardwebhooks import Webhook
 
@@ -55,7 +56,7 @@ def wait_for(taken: list[tuple[dict[str, str], bytes]], n: int) -> None:
 def test_decisions_and_the_feed(tmp_path: Path) -> None:
     """A decision is applied at once, shows in the feed after the number last seen, conflicts are named, and undo takes it back."""
     with (
-        served(ingest(tmp_path, "seeds/port-strike.jsonl", "seeds/chip-plant.jsonl")) as running,
+        served(ingest(tmp_path, "seeds/port-strike.jsonl", "seeds/chip-plant.jsonl", BORDERLINE)) as running,
         httpx.Client(base_url=running.url, timeout=60) as client,
     ):
         feed = client.get("/v1/changes", params={"limit": 3}).json()

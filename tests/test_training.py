@@ -81,7 +81,7 @@ def test_training_gives_a_model_folder_and_gives_it_again(data: Path) -> None:
 def test_a_convolution_is_trained_over_a_model_and_read_without_torch(data: Path) -> None:
     """The second tier starts as its base and learns, and its reader gives the vectors that torch gives."""
     shared = ["--data", data, "--evaluation", data / "eval", "--settings", data / "settings.toml", "--work", data / "work", "--out", data / "base", "--vocabulary", "700", "--characters", "100000", "--dimensions", "16", "--epochs", "1", "--batch", "64", "--teaching", "0"]  # fmt: skip
-    tier = ["--work", data / "work", "--base", data / "base", "--out", data / "tier", "--units", "8", "--steps", "8", "--batch", "64"]  # fmt: skip
+    tier = ["--work", data / "work" / "reduced", "--base", data / "base", "--out", data / "tier", "--units", "8", "--steps", "8", "--batch", "64"]  # fmt: skip
     for module, arguments in (("training", shared), ("training.contextual", tier)):
         done = subprocess.run(
             [sys.executable, "-m", module, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True

@@ -5,21 +5,24 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from training.card import RECORD, corpora_summary, model_card
 from training.model_folder import write_model
 from training.pairs import corpora, log
-from training.prepare import prepare
-from training.reduction import DIRECTIONS, principal
+from training.prepare import ARRAYS, DEVELOPMENT, prepare, save_pairs
+from training.reduction import most_used, principal, respelt, turned
 from training.train import MeanOfTokens, Schedule, train
 
-KEPT_DIMENSIONS = 192
+KEPT_DIMENSIONS = 256
+KEPT_PIECES = 104_000
+REDUCED = "reduced"
+"""The folder in the work folder with the pairs as the model written reads them, for what is trained over it."""
 
 
 def main() -> None:
@@ -44,7 +47,7 @@ def main() -> None:
         "--work", type=Path, default=Path("training/work"), help="for prepared arrays and the checkpoint"
     )
     parser.add_argument("--out", type=Path, default=Path("training/work/model"), help="the model folder to write")
-    parser.add_argument("--vocabulary", type=int, default=64_000, help="pieces")
+    parser.add_argument("--vocabulary", type=int, default=128_000, help="pieces")
     parser.add_argument("--tokenizer", type=Path, default=None, help="tokenizer.json to take instead of learning one")
     parser.add_argument(
         "--characters",
@@ -57,6 +60,12 @@ def main() -> None:
         type=int,
         default=KEPT_DIMENSIONS,
         help="dimensions of the model written: the principal ones of those trained",
+    )
+    parser.add_argument(
+        "--pieces",
+        type=int,
+        default=KEPT_PIECES,
+        help="pieces of the model written: the most used ones of --vocabulary",
     )
     for field in fields(Schedule):
         if field.name != "half":
@@ -82,12 +91,18 @@ def main() -> None:
     weights = {corpus.name: corpus.weight for corpus in corpora(parsed["data"], parsed["settings"])}
     kept = {name: summary[name] for name in ("decontamination", "development", "bridged", "taught", "pairs_used")}
     record = {
-        "options": {**options, **asdict(schedule), "kept_dimensions": parsed["keep"]},
+        "options": {**options, **asdict(schedule), "kept_dimensions": parsed["keep"], "kept_pieces": parsed["pieces"]},
         "summary": {**kept, "corpora": corpora_summary(summary["pairs_by_file"], weights, parsed["data"])},
     }
+    written, numbers = most_used(tokenizer, pairs, parsed["pieces"])
     directions = principal(model.token_vectors(), pairs, parsed["keep"], schedule.seed)
-    np.save(parsed["work"] / DIRECTIONS, directions)
-    write_model(parsed["out"], tokenizer, model.token_vectors() @ directions, model_card(record, None))
+    write_model(parsed["out"], written, (model.token_vectors() @ directions)[numbers], model_card(record, None))
+    reduced = parsed["work"] / REDUCED
+    reduced.mkdir(exist_ok=True)
+    pairs = respelt(pairs, tokenizer, written, numbers)
+    save_pairs(reduced / ARRAYS, replace(pairs, teacher=turned(pairs.teacher, directions)))
+    shutil.copy(parsed["out"] / "tokenizer.json", reduced)
+    shutil.copy(parsed["work"] / DEVELOPMENT, reduced)
     (parsed["out"] / RECORD).write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     log(f"wrote {parsed['out']}; measure it with: samestory eval --model {parsed['out']}")
 

@@ -36,7 +36,7 @@ model = SentenceTransformer("align/models/samestory-static")
 
 ## Form
 
-{pieces} Unigram pieces (NFKC, lower case, no accent stripping, byte fallback; a piece says whether it begins a word),
+{pieces} Unigram pieces, the most used of {learned} (NFKC, lower case, no accent stripping, byte fallback; a piece says whether it begins a word),
 {dimensions} dimensions, the principal ones of {trained} that were trained, in order of weight, int8 rows with one float32 scale each. A text of any length is embedded whole. Word order is not seen.
 
 ## Training
@@ -116,7 +116,7 @@ def model_card(record: dict[str, Any], figures: dict[str, Any] | None) -> str:
     """The card's Markdown, from the record of a training run and the JSON of ``samestory eval``."""
     options, summary = record["options"], record["summary"]
     text = HEAD.format(
-        pieces=f"{options['vocabulary']:,}", dimensions=options["kept_dimensions"], trained=options["dimensions"], pairs=f"{summary['pairs_used']:,}", batch=f"{options['batch']:,}",
+        pieces=f"{options['kept_pieces']:,}", learned=f"{options['vocabulary']:,}", dimensions=options["kept_dimensions"], trained=options["dimensions"], pairs=f"{summary['pairs_used']:,}", batch=f"{options['batch']:,}",
         rate=options["rate"], epochs=options["epochs"], seed=options["seed"], averaged=1 - options["average_from"], dropout=options["dropout"],
         kin_from=options["kin_from"] + 1, kin_groups=f"{options['kin_groups']:,}", decontamination=summary["decontamination"],
         scale=options["scale"], margin=options["margin"], teaching=options["teaching"], bridged=f"{summary['bridged']:,}", taught=f"{summary['taught']:,}", development=f"{summary['development']:,}",

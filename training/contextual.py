@@ -23,11 +23,10 @@ from training.card import RECORD, contextual_card
 from training.development import development_accuracy, read_development
 from training.pairs import log
 from training.prepare import DEVELOPMENT, prepared
-from training.reduction import DIRECTIONS, turned
 from training.train import Schedule, TextModel, train
 
 UNITS = 512
-SCHEDULE = Schedule(epochs=2, steps=1200, rate=0.002, warmup=0.025, dropout=0.1, kin_from=0, average_from=0.85)
+SCHEDULE = Schedule(epochs=2, steps=1000, rate=0.002, warmup=0.025, dropout=0.1, kin_from=0, average_from=0.85)
 WEIGHTS = "model.safetensors"
 WINDOW = 3
 """Tokens that a unit sees: the one before, its own, the one after."""
@@ -96,7 +95,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m training.contextual", description="Train the contextual tier over a static model."
     )
-    parser.add_argument("--work", type=Path, default=Path("training/work"), help="what `python -m training` prepared")
+    parser.add_argument(
+        "--work", type=Path, default=Path("training/work/reduced"), help="what `python -m training` left for it"
+    )
     parser.add_argument(
         "--base", type=Path, default=SHIPPED_MODEL, help="the static model; its tokenizer made the work"
     )
@@ -110,7 +111,6 @@ def main() -> None:
     torch.manual_seed(schedule.seed)
     model = Convolution(base.rows(np.arange(base.tokenizer.get_vocab_size())), options.units)
     pairs = prepared(options.work, options.base / "tokenizer.json")
-    pairs.teacher = turned(pairs.teacher, np.load(options.work / DIRECTIONS))
     train(model, pairs, schedule, options.work / "contextual.pt")
     model.save(options.out, base.fingerprint)
     megabytes = (options.out / WEIGHTS).stat().st_size / 1e6

@@ -170,14 +170,19 @@ def prepare(
         "pairs_used": len(texts),
         "pairs_by_file": used,
     }
-    np.savez(
-        arrays,
-        source_tokens=pairs.source.tokens, source_starts=pairs.source.starts, source_keys=pairs.source.keys,
-        target_tokens=pairs.target.tokens, target_starts=pairs.target.starts, target_keys=pairs.target.keys,
-        weight=pairs.weight, pair=pairs.pair, pair_names=np.array(names), lesson=pairs.lesson, teacher=pairs.teacher,
-    )  # fmt: skip
+    save_pairs(arrays, pairs)
     stamp.write_text(json.dumps({"options": wanted, "summary": summary}, ensure_ascii=False), encoding="utf-8")
     return tokenizer, pairs, summary
+
+
+def save_pairs(path: Path, pairs: TrainingPairs) -> None:
+    """Write what `prepared` reads."""
+    np.savez(
+        path,
+        source_tokens=pairs.source.tokens, source_starts=pairs.source.starts, source_keys=pairs.source.keys,
+        target_tokens=pairs.target.tokens, target_starts=pairs.target.starts, target_keys=pairs.target.keys,
+        weight=pairs.weight, pair=pairs.pair, pair_names=np.array(pairs.pair_names), lesson=pairs.lesson, teacher=pairs.teacher,
+    )  # fmt: skip
 
 
 def prepared(work: Path, tokenizer: Path) -> TrainingPairs:

@@ -1,18 +1,21 @@
-"""Fewer dimensions for the same table: the directions in which sentences differ most."""
+"""What a trained table is written as: its most used pieces, in the directions in which sentences differ most."""
 
 from __future__ import annotations
+
+import json
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 from torch.nn import functional
 
-from training.prepare import TrainingPairs
+from training.prepare import Int64, Side, TrainingPairs
 from training.train import gather
+from training.vocabulary import BYTE_PIECES, MARK
 
 SAMPLE = 200_000
-DIRECTIONS = "directions.npy"
-"""The file in the work folder that keeps them: what trains over the smaller table needs the teacher in the same directions."""
 
 
 def principal(table: NDArray[np.float32], pairs: TrainingPairs, kept: int, seed: int) -> NDArray[np.float32]:
@@ -46,3 +49,43 @@ def turned(lessons: NDArray[np.float16], directions: NDArray[np.float32]) -> NDA
         return lessons
     turned_lessons = functional.normalize(torch.from_numpy(lessons.astype(np.float32) @ directions))
     return np.asarray(turned_lessons.half().numpy(), dtype=np.float16)
+
+
+def most_used(tokenizer: Tokenizer, pairs: TrainingPairs, kept: int) -> tuple[Tokenizer, Int64]:
+    """The tokenizer with the `kept` pieces that stand most often in the pairs, and those pieces' numbers in the old one, ascending.
+
+    A piece that training has hardly seen has learned nothing, and its parts know more. The unknown piece, bytes and single
+    characters stay, so that every text still has pieces.
+    """
+    state = json.loads(tokenizer.to_str())
+    pieces = state["model"]["vocab"]
+    used = np.bincount(pairs.source.tokens, minlength=len(pieces)) + np.bincount(
+        pairs.target.tokens, minlength=len(pieces)
+    )
+    needed = {pieces[0][0], *BYTE_PIECES}
+    used[[piece in needed or len(piece.lstrip(MARK)) <= 1 for piece, _ in pieces]] = np.iinfo(np.int64).max
+    numbers = np.sort(np.argsort(-used, kind="stable")[:kept])
+    state["model"]["vocab"] = [pieces[number] for number in numbers]
+    return Tokenizer.from_str(json.dumps(state, ensure_ascii=False)), numbers
+
+
+def respelt(pairs: TrainingPairs, old: Tokenizer, new: Tokenizer, numbers: Int64) -> TrainingPairs:
+    """The same pairs in the pieces of `new`, which are those of `old` with these `numbers`: another piece is spelt by its parts."""
+    blank = Tokenizer.from_str(new.to_str())
+    blank.pre_tokenizer = None  # a piece is not split again, nor marked as a word's beginning
+    place = dict(zip(numbers.tolist(), range(len(numbers)), strict=True))
+    spellings = [
+        [place[number]] if number in place else blank.encode(old.id_to_token(number), add_special_tokens=False).ids
+        for number in range(old.get_vocab_size())
+    ]
+    lengths = np.array(list(map(len, spellings)))
+    flat = np.array([number for spelling in spellings for number in spelling], dtype=np.int32)
+    begin = np.cumsum(lengths) - lengths
+
+    def side(given: Side) -> Side:
+        counts = lengths[given.tokens]
+        ends = np.cumsum(counts)
+        tokens = flat[np.arange(ends[-1]) - np.repeat(ends - counts - begin[given.tokens], counts)]
+        return Side(tokens, np.concatenate([[0], ends])[given.starts], given.keys)
+
+    return replace(pairs, source=side(pairs.source), target=side(pairs.target))

@@ -18,7 +18,6 @@ from training.loss import ranking_loss, repeated
 from training.pairs import log
 from training.prepare import Side, TrainingPairs
 
-
 SEEN_BY_A_GROUP = 64
 """Pairs, for each group, that k-means looks at."""
 
