@@ -87,13 +87,15 @@ class Archive:
                 item, relations = self.store.item_at(item, moment), self.store.relations_at(item.id, moment)
             variants = variants_of(self.store, item, mates, relations, self.thresholds, moment)
             wanted = [variant for variant in variants if not langs or variant.item.lang in langs]
-            return item, cluster, self._explained(item, wanted)
+            return item, cluster, self._explained(item, wanted, as_of)
 
-    def _explained(self, item: Item, variants: Sequence[Variant]) -> list[Variant]:
-        """With what a person can check, where both have the texts that their vectors are of."""
+    def _explained(self, item: Item, variants: Sequence[Variant], as_of: str | None) -> list[Variant]:
+        """With what a person can check, where both have the texts that their vectors are of: today's."""
+        explainer = Explainer(self.store, item)
+        if as_of is None:
+            return [explainer.explained(variant) for variant in variants]
         if self.store.item(item.id) != item:
             return list(variants)
-        explainer = Explainer(self.store, item)
         return [
             explainer.explained(variant) if self.store.item(variant.item.id) == variant.item else variant
             for variant in variants

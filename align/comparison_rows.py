@@ -185,8 +185,9 @@ class ComparisonRows:
 
     def keys(self, after: int) -> dict[int, NDArray[np.uint64]]:
         """The keys of the items that got theirs in a run after `after`."""
+        by = "INDEXED BY neighbourhood_by_keyed" if after else ""  # which SQLite would not choose
         rows = self.store.execute(
-            "SELECT item_number, keys FROM neighbourhood WHERE keyed > ? ORDER BY item_number", (after,)
+            f"SELECT item_number, keys FROM neighbourhood {by} WHERE keyed > ? ORDER BY item_number", (after,)
         )
         return {int(number): np.frombuffer(keys, np.uint64) for number, keys in rows}
 

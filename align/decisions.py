@@ -50,6 +50,12 @@ def decisions(store: Store, include_undone: bool = False) -> list[Decision]:
     return [_decision(row) for row in store.execute(f"SELECT {_COLUMNS} FROM decision {condition} ORDER BY number")]
 
 
+def decisions_of(store: Store, item_id: str) -> list[Decision]:
+    """The decisions that hold and name an item, oldest first."""
+    named = f"SELECT {_COLUMNS} FROM decision WHERE undone_at IS NULL AND instr(items, ?) ORDER BY number"
+    return [_decision(row) for row in store.execute(named, (json.dumps(item_id),))]
+
+
 def decisions_at(store: Store, moment: str) -> list[Decision]:
     """The decisions that held at a past `moment`, in the form of ``instants.now()``, oldest first."""
     return [

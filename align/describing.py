@@ -195,11 +195,16 @@ def _keys(item: Item, sentences: Sequence[str], shingles: Sequence[str]) -> NDAr
 def traits_of(items: Sequence[Item], vectors: Sequence[ItemVectors], tokens: TokenReader) -> list[Traits]:
     """The traits of `items`; a piece weighs the length that training gave its vector times the root of its count."""
     texts = [full_text(item) for item in items]
+    sentences_of = [
+        [text[start:end] for start, end in own.sentence_spans] for text, own in zip(texts, vectors, strict=True)
+    ]
+    pieces_of = iter(tokens.token_ids(list(itertools.chain.from_iterable(sentences_of))))
+    ids = [list(itertools.chain.from_iterable(itertools.islice(pieces_of, len(own)))) for own in sentences_of]
     found = []
-    heaviest = _heaviest(tokens.token_ids(texts), tokens)
-    for item, own, text, (pieces, weights) in zip(items, vectors, texts, heaviest, strict=True):
+    for item, text, sentences, (pieces, weights) in zip(
+        items, texts, sentences_of, _heaviest(ids, tokens), strict=True
+    ):
         shingles = shingle_texts(comparable(text))
-        sentences = [text[start:end] for start, end in own.sentence_spans]
         found.append(
             Traits(
                 np.append(pieces, np.resize(pieces[:1], KEYWORDS - len(pieces))),

@@ -88,9 +88,12 @@ def differences(alignment: Alignment, encoder: Encoder | None = None) -> Differe
 
 
 def compare_quantities(
-    beads: Sequence[Bead], quantities: tuple[Sequence[Sequence[Quantity]], Sequence[Sequence[Quantity]]], days: Days
+    beads: Sequence[Bead],
+    quantities: tuple[Sequence[Sequence[Quantity]], Sequence[Sequence[Quantity]]],
+    days: Days,
+    missing: bool = True,
 ) -> tuple[QuantityDifference, ...]:
-    """The quantities of two texts, given by sentence, compared inside each bead that has both sides."""
+    """The quantities of two texts, given by sentence, compared inside each bead that has both sides; without `missing`, those of both."""
     everywhere = [[found for sentence in side for found in sentence] for side in quantities]
     return tuple(
         difference
@@ -102,6 +105,7 @@ def compare_quantities(
             [found for place in bead.b for found in quantities[1][place]],
             everywhere,
             days,
+            missing,
         )
     )
 
@@ -143,7 +147,12 @@ def extent(near: float, coverage: tuple[float, float]) -> str:
 
 
 def _compared(
-    number: int, left: list[Quantity], right: list[Quantity], everywhere: Sequence[Sequence[Quantity]], days: Days
+    number: int,
+    left: list[Quantity],
+    right: list[Quantity],
+    everywhere: Sequence[Sequence[Quantity]],
+    days: Days,
+    missing: bool,
 ) -> list[QuantityDifference]:
     """The quantities `left` and `right` of one bead; `everywhere` are those of all of a and of all of b."""
     verdicts = _agreeing(number, left, right, days)
@@ -152,6 +161,8 @@ def _compared(
         if not any(other.end is not None for other in others):
             side[:] = [part for found in side for part in (split_range(found) if found.end is not None else [found])]
     verdicts += _agreeing(number, left, right, days)
+    if not missing and not (left and right):
+        return verdicts
     # Said again here, elsewhere there: neither a contradiction nor missing.
     left = [own for own in left if not _said(own, everywhere[1], days)]
     right = [other for other in right if not _said(other, everywhere[0], days[::-1])]
@@ -166,6 +177,8 @@ def _compared(
             if same is False:
                 verdicts.append(QuantityDifference(number, "contradict", own, other))
             break
+    if not missing:
+        return verdicts
     verdicts += [QuantityDifference(number, "missing", own, None) for own in left if not own.slight]
     return verdicts + [QuantityDifference(number, "missing", None, other) for other in right if not other.slight]
 
@@ -189,10 +202,12 @@ def _said(own: Quantity, others: Sequence[Quantity], days: Days) -> bool:
     if own.end is not None and all(_said(part, others, days) for part in split_range(own)):
         return True
     for other in others:
-        parts = [other] if other.end is None or own.end is not None else split_range(other)
-        if any(agree(own, part, days) for part in parts) or (
-            own.unit == "" and other.unit == "date" and other.value // 10_000 == own.value
-        ):
+        if other.end is None or own.end is not None:
+            if agree(own, other, days):
+                return True
+        elif any(agree(own, part, days) for part in split_range(other)):
+            return True
+        if own.unit == "" and other.unit == "date" and other.value // 10_000 == own.value:
             return True
     return False
 

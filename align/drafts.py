@@ -59,16 +59,15 @@ def draft_item(text: str, title: str = "", published: str | None = None) -> Item
 def matches_of(store: Store, draft: Item, relations: Sequence[Relation]) -> list[Match]:
     """The items of the clusters that the draft would join by its `relations`, best first."""
     thresholds = stored_thresholds(store)
-    partners = {found.other(DRAFT): store.item(found.other(DRAFT)) for found in relations}
-    published = {DRAFT: draft.published} | {name: item.published for name, item in partners.items() if item}
+    published = {DRAFT: draft.published} | store.published([found.other(DRAFT) for found in relations])
     judged_relations = list(judged(relations, published, thresholds))
-    clusters = {store.cluster_of(found.other(DRAFT)) for found in judged_relations if found.kind.joins} - {None}
-    mates = {item.id: item for name in clusters for item in store.cluster_items(name or "")}
-    between = {(found.a, found.b): found for item_id in mates for found in store.edges_of(item_id)}
-    dates = store.published(sorted({item_id for pair in between for item_id in pair}))
+    joined = store.clusters_of([found.other(DRAFT) for found in judged_relations if found.kind.joins])
+    mates = {item.id: item for name in set(joined.values()) for item in store.cluster_items(name)}
+    between = store.edges_of(*mates)
+    dates = store.published(sorted({item_id for found in between for item_id in (found.a, found.b)}))
     groups = cluster_items(
         sorted({DRAFT, *mates}),
-        [*judged_relations, *judged(between.values(), dates, thresholds)],
+        [*judged_relations, *judged(between, dates, thresholds)],
         thresholds,
         constraints(decisions(store)),
     )

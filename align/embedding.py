@@ -35,6 +35,10 @@ REMEMBERED = 200_000
 """Words whose pieces the tokenizer remembers, some 20 MB when full; its default of 10,000 holds one language's news."""
 
 
+RECENT = 4096
+"""About so many texts are remembered with their pieces: an item's sentences are embedded, and then described."""
+
+
 class Encoder(Protocol):
     """What turns texts into vectors. `name` says which model; `fingerprint` which exact weights."""
 
@@ -94,14 +98,20 @@ class StaticEncoder:
             else:
                 self._rows = np.asarray(tensors.get_tensor("embeddings"))  # (pieces, d), int8 where quantised
                 self._scales = tensors.get_tensor("weights").astype(np.float32) if "weights" in names else None
+        self._recent: dict[str, list[int]] = {}
         self.name = folder.name
         self.fingerprint = weights_digest(weights, vocabulary)
         self.dimension = int(self._rows.shape[1])
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """The piece ids of each text."""
-        encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [encoding.ids for encoding in encodings]
+        if len(self._recent) > RECENT:
+            self._recent = {}
+        recent = self._recent  # another thread may begin a new one meanwhile
+        fresh = [text for text in dict.fromkeys(texts) if text not in recent]
+        encodings = self.tokenizer.encode_batch_fast(fresh, add_special_tokens=False)
+        recent.update((text, encoding.ids) for text, encoding in zip(fresh, encodings, strict=True))
+        return [recent[text] for text in texts]
 
     def rows(self, ids: Sequence[int] | NDArray[np.int64]) -> Vectors:
         """Token vectors (len(ids), d), not normalised: their lengths are the weights that training gave them."""

@@ -31,17 +31,18 @@ class _Side:
     """An item with what its evidence is made of; what is not kept is worked out when first asked for."""
 
     item: Item
-    vectors: ItemVectors
-    kept: Sequence[Sequence[Quantity]] | None
+    vectors: Vectors  # of its sentences
+    spans: Sequence[tuple[int, int]]
+    kept: Sequence[Sequence[Quantity]] | None = None
 
     @cached_property
     def sentences(self) -> list[str]:
         text = full_text(self.item)
-        return [text[start:end] for start, end in self.vectors.sentence_spans]
+        return [text[start:end] for start, end in self.spans]
 
     @cached_property
     def quantities(self) -> Sequence[Sequence[Quantity]]:
-        return self.kept if self.kept is not None else quantities_of_item(self.item, self.vectors.sentence_spans)
+        return self.kept if self.kept is not None else quantities_of_item(self.item, self.spans)
 
     @cached_property
     def names(self) -> dict[str, str]:
@@ -59,10 +60,12 @@ class Explainer:
 
     @cached_property
     def _own(self) -> _Side:
-        return self._stored(self.item) if self._vectors is None else _Side(self.item, self._vectors, None)
+        if self._vectors is None:
+            return self._stored(self.item)
+        return _Side(self.item, self._vectors.sentences, self._vectors.sentence_spans)
 
     def _stored(self, item: Item) -> _Side:
-        return _Side(item, self.store.vectors_by_id(item.id, self._dimension), self.store.quantities_by_id(item.id))
+        return _Side(item, *self.store.sentences_by_id(item.id, self._dimension))
 
     def explained(self, variant: Variant) -> Variant:
         """The variant with more evidence; copies that are exact, and variants joined through others alone, stay as they are.
@@ -83,7 +86,7 @@ def _shown(own: _Side, other: _Side) -> Mapping[str, object]:
     if days is not None:
         shown["days_apart"] = round(days, 2)
     left, right = sorted((own, other), key=lambda side: side.item.id)
-    pairs = _matching(left.vectors.sentences, right.vectors.sentences)
+    pairs = _matching(left.vectors, right.vectors)
     shown["sentences"] = [
         {"a": left.sentences[a], "b": right.sentences[b], "similarity": round(similarity, 4)}
         for a, b, similarity in pairs[:SHOWN_SENTENCES]
@@ -128,5 +131,5 @@ def _compared(earlier: _Side, later: _Side, pairs: Sequence[tuple[int, int, floa
     """The quantities of the `pairs` of sentences that match, compared by value."""
     beads = [Bead((a,), (b,), similarity) for a, b, similarity in sorted(pairs) if similarity >= COUNTERPART]
     return compare_quantities(
-        beads, (earlier.quantities, later.quantities), (local_day(earlier.item), local_day(later.item))
+        beads, (earlier.quantities, later.quantities), (local_day(earlier.item), local_day(later.item)), missing=False
     )

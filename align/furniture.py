@@ -156,8 +156,7 @@ def classify(line: str) -> Role:
         return Role.CREDIT
     if text.startswith(known.starts) and wide <= SHORT_CHARACTERS:
         return Role.FURNITURE
-    letters = sum(character.isalpha() for character in line)
-    if line.count("|") >= 2 or (letters < 0.4 * len(line.replace(" ", "")) and wide < PROSE_CHARACTERS):
+    if line.count("|") >= 2 or (wide < PROSE_CHARACTERS and _few_letters(line)):
         return Role.FURNITURE
     if re.search(r"\S\s*[>›»]\s*\S", line) and not is_prose(line):
         return Role.FURNITURE
@@ -166,6 +165,10 @@ def classify(line: str) -> Role:
     if wide <= SHORT_CHARACTERS and _addresses_the_reader(text, wide):
         return Role.FURNITURE
     return Role.PROSE if is_prose(line) else Role.HEADING
+
+
+def _few_letters(line: str) -> bool:
+    return sum(map(str.isalpha, line)) < 0.4 * len(line.replace(" ", ""))
 
 
 def _is_credit(text: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from align.digests import digest_of
@@ -35,7 +35,8 @@ def rename_clusters(store: Store, groups: Sequence[tuple[str, ...]], why: str) -
     Called inside ``store.writing()``; `why` is what the history says of it.
     """
     before = store.clusters_of([item_id for group in groups for item_id in group])
-    changed = [group for group in groups if not _is_as_before(store, group, before)]
+    sizes = Counter(cluster for cluster, _ in store.members(sorted(set(before.values()))))
+    changed = [group for group in groups if not _is_as_before(group, before, sizes)]
     if changed:
         _write(store, _named(store, changed, before), before, why)
 
@@ -71,12 +72,11 @@ class _Named:
     new: bool = False
 
 
-def _is_as_before(store: Store, group: tuple[str, ...], before: dict[str, str]) -> bool:
+def _is_as_before(group: tuple[str, ...], before: dict[str, str], sizes: Mapping[str, int]) -> bool:
     cluster = before.get(group[0])
     if cluster is None or any(before.get(item_id) != cluster for item_id in group):
         return False
-    held = store.execute("SELECT count(*) FROM item WHERE cluster = ?", (cluster,)).fetchone()[0]
-    return bool(held == len(group))
+    return sizes[cluster] == len(group)
 
 
 def _named(store: Store, groups: Sequence[tuple[str, ...]], before: dict[str, str]) -> list[_Named]:

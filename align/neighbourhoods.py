@@ -85,11 +85,19 @@ class Neighbourhoods:
         """The similarity (n,) that an item of a slot must have to be near each of `numbers`: inclusive, with slack; FLOOR where any does."""
         return np.asarray(self._reach[self._places[numbers], slots])
 
-    def push(self, number: int, slot: int, similarities: Sequence[float]) -> None:
-        """Let newcomers in."""
-        row = self.rows(np.array([number]))
-        row[0, slot] = np.sort(np.concatenate([row[0, slot], np.asarray(similarities, np.float32)]))[::-1][:NEAREST]
-        self.put(np.array([number]), row)
+    def push(self, numbers: Numbers, slot: int, similarities: Vectors) -> None:
+        """Let newcomers into the rows of `slot` of items (n,), at these `similarities` (n,); an item may be named for several."""
+        known, at = np.unique(numbers, return_inverse=True)
+        order = np.lexsort((-similarities, at))
+        at = at[order]
+        rank = np.arange(len(at)) - np.searchsorted(at, at)
+        nearest = rank < NEAREST
+        newcomers = np.full((len(known), NEAREST), -1.0, dtype=np.float32)
+        newcomers[at[nearest], rank[nearest]] = similarities[order][nearest]
+        rows = self.rows(known)
+        together = np.sort(np.concatenate([rows[:, slot], newcomers], axis=1), axis=1)
+        rows[:, slot] = together[:, ::-1][:, :NEAREST]
+        self.put(known, rows)
 
 
 class _Keyed:

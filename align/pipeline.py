@@ -213,7 +213,7 @@ class Pipeline(Archive):
 
     def warm(self) -> None:
         """Load what the first question would load: the model and the neighbour index. Does nothing for an empty index."""
-        if self.store.count_items():
+        if not self.store.is_empty():
             self.tokens  # noqa: B018 - loads the model
             self.check("Warm.")
 
@@ -266,7 +266,7 @@ class Pipeline(Archive):
         """
         item = draft_item(text, title, published)
         with self.store.reading():
-            if self.store.count_items() == 0:
+            if self.store.is_empty():
                 return Checked(item, ())
             [vectors] = vectorise([item], self.encoder)
             return Checked(item, tuple(self._matches(item, vectors)))

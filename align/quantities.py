@@ -111,6 +111,8 @@ def agree(
     """
     if (a.end is None) != (b.end is None):
         return None
+    if a.unit == b.unit and a.unit != "date":  # nearly all pairs are of two bare numbers
+        return _amounts_agree(a, b)
     if "weekday" in (a.unit, b.unit) and "date" in (a.unit, b.unit):
         weekday, date, day = (a, b, published[0]) if a.unit == "weekday" else (b, a, published[1])
         return weekday_agrees(weekday.value, date.value, day or published[0] or published[1])
@@ -120,11 +122,14 @@ def agree(
         return True  # the 27th, 27日
     if a.unit != b.unit and ({a.unit, b.unit} & _MOMENTS):
         return None
-    if amounts_agree(a.value, a.unit, b.value, b.unit) and (
+    return _amounts_agree(a, b) or (False if dimension(a.unit) == dimension(b.unit) else None)
+
+
+def _amounts_agree(a: Quantity, b: Quantity) -> bool:
+    """Whether two amounts, or both ends of two ranges, are the same."""
+    return amounts_agree(a.value, a.unit, b.value, b.unit) and (
         a.end is None or b.end is None or amounts_agree(a.end, a.unit, b.end, b.unit)
-    ):
-        return True
-    return False if dimension(a.unit) == dimension(b.unit) else None
+    )
 
 
 _MOMENTS = {

@@ -18,8 +18,7 @@ BULK = 20_000
 
 def stored_thresholds(store: Store) -> Thresholds:
     """The thresholds that this index clusters by."""
-    values = ((name, store.setting(name)) for name in NAMES)
-    return thresholds_of({name: value for name, value in values if value is not None})
+    return thresholds_of(store.settings(NAMES))
 
 
 def regroup(store: Store, why: str, everything: bool = False) -> None:
@@ -53,18 +52,17 @@ def _connected(
     clusters: set[str | None] = {None}
     relations: dict[tuple[str, str], Relation] = {}
     # What a touched item is only related to may be contested by it.
-    queue = sorted(touched | store.partners(touched))
-    while queue:
-        item_id = queue.pop()
-        if item_id in reach or store.owner_of(item_id) is None:
-            continue
-        reach.add(item_id)
-        queue += together.get(item_id, ())
-        if (cluster := store.cluster_of(item_id)) not in clusters:
-            clusters.add(cluster)
-            queue += store.cluster_item_ids(cluster or "")
-        for found in store.edges_of(item_id):
-            relations[found.a, found.b] = found
-            if found.kind.joins or found.score >= thresholds.joins:
-                queue.append(found.other(item_id))
+    near = touched | store.partners(touched)
+    while near:
+        found = store.held(sorted(near - reach))
+        reach |= found.keys()
+        near = {mate for item_id in found.keys() & together.keys() for mate in together[item_id]}
+        fresh = set(found.values()) - clusters
+        clusters |= fresh
+        near.update(item_id for _, item_id in store.members(sorted(filter(None, fresh))))
+        for edge in store.edges_of(*sorted(found)):
+            relations[edge.a, edge.b] = edge
+            if edge.kind.joins or edge.score >= thresholds.joins:
+                near.update((edge.a, edge.b))
+        near -= reach
     return sorted(reach), list(relations.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -175,23 +174,20 @@ class Relating:
 
     def _let_in(self, found: Nearest, numbers: Numbers, slots: NDArray[np.int64], fresh: Numbers) -> set[int]:
         """Let the fresh ones of `numbers` into the neighbourhoods that they reach; returns the items whose these are."""
-        newcomers: dict[tuple[int, int], list[float]] = defaultdict(list)
         entering = np.isin(numbers[found.places], fresh)
-        columns = (found.reached[entering], slots[found.places[entering]], found.cosines[entering])
-        for other, slot, similarity in zip(*(column.tolist() for column in columns), strict=True):
-            newcomers[other, slot].append(similarity)
-        for (other, slot), similarities in newcomers.items():
-            self.near.push(other, slot, similarities)
-        return {other for other, _ in newcomers}
+        others, came, cosines = found.reached[entering], slots[found.places[entering]], found.cosines[entering]
+        for slot in np.unique(came).tolist():
+            here = came == slot
+            self.near.push(others[here], slot, cosines[here])
+        return set(others.tolist())
 
     def _let_out(self, changed: Sequence[int]) -> tuple[set[int], set[str]]:
         """Drop the pairs that are in neither item's neighbourhood any more; returns their items, by number and by id."""
         near = self.rows.near(changed)
         if not near:
             return set(), set()
-        a, b = np.array([row[:2] for row in near], dtype=np.int64).T
-        slot_a, slot_b = np.array([(slot_of(lang_of(row[2])), slot_of(lang_of(row[3]))) for row in near]).T
-        similarity = np.array([row[4] for row in near])
+        a, b, *langs, similarity = (np.array(column) for column in zip(*near, strict=True))
+        slot_a, slot_b = (_slots_of(codes) for codes in langs)
         out = (similarity < self.near.reach(a, slot_b)) & (similarity < self.near.reach(b, slot_a))
         gone = list(zip(a[out].tolist(), b[out].tolist(), strict=True))
         self.rows.drop(gone)
@@ -269,6 +265,12 @@ def _settled(index: NeighbourIndex, waiting: Numbers, slot: int) -> Iterator[tup
             yield numbers, views
         elif settled.any():
             yield numbers[settled], views[settled]
+
+
+def _slots_of(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The shelves (n,) that languages (n,), as numbers, stand on."""
+    known, at = np.unique(codes, return_inverse=True)
+    return np.array([slot_of(lang_of(code)) for code in known.tolist()])[at]
 
 
 def _are_among(pairs: Opinions, compared: FoundPairs | None) -> list[bool]:

@@ -14,6 +14,7 @@ LEAST_SOUNDS = 3
 """A name with fewer consonants shares its key with too many others, and has none."""
 
 _CAPITALISED = re.compile(r"[A-ZÀ-Ý](?<![.!?»“”\"„'’:]\s.)(?<!^.)(?<![\w].)[\wÀ-ÿ]{2,}(?:[-'’][\wÀ-ÿ]+)*")
+_JOINT = re.compile(r"[-'’]")
 _KATAKANA = re.compile(r"[ァ-ヴー]{3,}")
 _KANA = {
     "k": "カキクケコ", "g": "ガギグゲゴ", "s": "サシスセソ", "z": "ザズゼゾツ", "j": "ジヂ", "c": "チ", "t": "タテト", "d": "ダヅデド",
@@ -41,8 +42,8 @@ def names_in(text: str, lang: str) -> dict[str, str]:
     """
     text = unicodedata.normalize("NFKC", text)
     found: dict[str, str] = {}
-    for name in (_KATAKANA if lang == "ja" else _CAPITALISED).findall(text):
-        for part in re.split(r"[-'’]", name):
+    for name in dict.fromkeys((_KATAKANA if lang == "ja" else _CAPITALISED).findall(text)):
+        for part in _JOINT.split(name):
             for key in sound_keys(part):
                 found.setdefault(key, part)
     return found

@@ -119,6 +119,10 @@ class Store(Database):
         row = self._connection().execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
 
+    def settings(self, names: Sequence[str]) -> dict[str, str]:
+        """The values of those of `names` that are set."""
+        return dict(self.chosen("SELECT name, value FROM setting", "name", names))
+
     def set_setting(self, name: str, value: str) -> None:
         self._connection().execute(
             "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
@@ -275,6 +279,10 @@ class Store(Database):
         }
         return {number: found[number] for number in numbers if number in found}
 
+    def is_empty(self) -> bool:
+        """Whether there is no item: no count, which takes a millisecond of 100,000."""
+        return not self.rows("SELECT 1 FROM item LIMIT 1")
+
     def count_items(self) -> int:
         return int(self._connection().execute("SELECT count(*) FROM item").fetchone()[0])
 
@@ -316,28 +324,17 @@ class Store(Database):
             "INSERT OR REPLACE INTO quantities VALUES (?, ?)", (number, pack_quantities(sentences))
         )
 
-    def quantities_by_id(self, item_id: str) -> list[list[Quantity]] | None:
-        """The quantities of each sentence of an item; None where they were not kept: it came in before they were."""
-        row = (
-            self._connection()
-            .execute("SELECT sentences FROM quantities JOIN item ON number = item_number WHERE id = ?", (item_id,))
-            .fetchone()
-        )
-        return None if row is None else unpack_quantities(row[0])
-
     def vectors(self, number: int, dimension: int) -> ItemVectors:
         """The vectors of one item. Raises KeyError if there are none."""
         return self.vectors_of([number], dimension)[number]
 
     def views_since(self, generation: int, dimension: int) -> tuple[list[int], list[str], Vectors]:
         """The story vectors put after `generation`: item numbers, languages and rows (n, d). 0 gives all."""
-        rows = (
-            self._connection()
-            .execute(
-                "SELECT item_number, lang, views FROM vectors JOIN item ON number = item_number WHERE generation > ? ORDER BY item_number",
-                (generation,),
-            )
-            .fetchall()
+        # All are read in the order they lie in; the few of the last generations through the index, which SQLite would not choose.
+        by = "INDEXED BY vectors_by_generation" if generation else ""
+        rows = self.rows(
+            f"SELECT item_number, lang, views FROM vectors {by} JOIN item ON number = item_number WHERE generation > ? ORDER BY item_number",
+            (generation,),
         )
         views = [np.frombuffer(row[2], dtype="<f4", count=dimension) for row in rows]
         return (
@@ -358,9 +355,23 @@ class Store(Database):
                 f"DELETE FROM {table} WHERE item_number = (SELECT number FROM item WHERE id = ?)", (item_id,)
             )
 
-    def vectors_by_id(self, item_id: str, dimension: int) -> ItemVectors:
-        """The vectors of the item with an id. Raises KeyError if there are none."""
-        return self.vectors(self.number_and_lang(item_id)[0], dimension)
+    def sentences_by_id(
+        self, item_id: str, dimension: int
+    ) -> tuple[Vectors, list[tuple[int, int]], list[list[Quantity]] | None]:
+        """The sentence vectors (n, d) of an item, their spans, and the quantities of each, None where it came in before they were kept. Raises KeyError."""
+        row = (
+            self._connection()
+            .execute(
+                "SELECT vectors.sentences, sentence_spans, quantities.sentences FROM item JOIN vectors ON vectors.item_number = number "
+                "LEFT JOIN quantities ON quantities.item_number = number WHERE id = ?",
+                (item_id,),
+            )
+            .fetchone()
+        )
+        if row is None:
+            raise KeyError(item_id)
+        kept = None if row[2] is None else unpack_quantities(row[2])
+        return _rows(row[0], dimension), json.loads(row[1]), kept
 
     def vectors_of(self, numbers: Sequence[int], dimension: int) -> dict[int, ItemVectors]:
         """The vectors of several items. Raises KeyError where one has none."""
@@ -404,13 +415,6 @@ class Store(Database):
         for start in range(0, len(values), _AT_ONCE):
             part = values[start : start + _AT_ONCE]
             yield from self._connection().execute(f"{select} WHERE {column} IN ({','.join('?' * len(part))})", part)
-
-    def number_and_lang(self, item_id: str) -> tuple[int, str]:
-        """The row number and language of an item. Raises KeyError if there is no such item."""
-        row = self._connection().execute("SELECT number, lang FROM item WHERE id = ?", (item_id,)).fetchone()
-        if row is None:
-            raise KeyError(item_id)
-        return int(row[0]), str(row[1])
 
     def wait_again(self, item_ids: Iterable[str]) -> None:
         """Items whose relations are to be worked out once more."""
@@ -478,17 +482,9 @@ class Store(Database):
         rows = self._connection().execute("DELETE FROM outdated WHERE item = ? RETURNING revised", (item_id,))
         return {str(row[0]) for row in rows}
 
-    def outdated(self, left: str, right: str) -> str | None:
-        """Which of two items is a translation of what the other was before it was revised; None if neither."""
-        row = (
-            self._connection()
-            .execute(
-                "SELECT item FROM outdated WHERE item = ?1 AND revised = ?2 OR item = ?2 AND revised = ?1",
-                (left, right),
-            )
-            .fetchone()
-        )
-        return str(row[0]) if row else None
+    def outdated(self, item_id: str) -> list[tuple[str, str]]:
+        """(item, revised): an item that is a translation of what another was before it was revised, one of the two being `item_id`."""
+        return self.rows("SELECT item, revised FROM outdated WHERE item = ?1 OR revised = ?1", (item_id,))
 
     # relations
 
@@ -547,21 +543,15 @@ class Store(Database):
 
     def partners(self, item_ids: Iterable[str]) -> set[str]:
         """The items that any of `item_ids` has a relation with, of whatever kind."""
-        found = set()
-        for item_id in item_ids:
-            rows = self._connection().execute(
-                "SELECT b FROM relation WHERE a = ? UNION ALL SELECT a FROM relation WHERE b = ?", (item_id, item_id)
-            )
-            found |= {str(row[0]) for row in rows}
-        return found
+        item_ids = list(item_ids)
+        sides = (("SELECT b FROM relation", "a"), ("SELECT a FROM relation", "b"))
+        return {str(row[0]) for select, side in sides for row in self.chosen(select, side, item_ids)}
 
-    def edges_of(self, item_id: str) -> list[Relation]:
-        """The item's relations as clustering needs them, the evidence no more than what an excerpt is contained in."""
-        rows = self._connection().execute(
-            "SELECT a, b, kind, score, contained FROM relation WHERE a = ? UNION ALL SELECT a, b, kind, score, contained FROM relation WHERE b = ?",
-            (item_id, item_id),
-        )
-        return [_edge(row) for row in rows]
+    def edges_of(self, *item_ids: str) -> list[Relation]:
+        """The items' relations, each once, as clustering needs them, the evidence no more than what an excerpt is contained in."""
+        select = "SELECT a, b, kind, score, contained FROM relation"
+        rows = {row[:2]: row for side in ("a", "b") for row in self.chosen(select, side, item_ids)}
+        return [_edge(row) for row in rows.values()]
 
     def edges(self) -> Iterator[Relation]:
         """Every relation, in the same way: one scan of an index, without reading any evidence."""
@@ -635,10 +625,17 @@ class Store(Database):
             "UPDATE item SET cluster = ? WHERE id = ?", ((cluster_id, item_id) for item_id in item_ids)
         )
 
+    def held(self, item_ids: Sequence[str]) -> dict[str, str | None]:
+        """item → its cluster, None where it is in none, for those that are there."""
+        return dict(self.chosen("SELECT id, cluster FROM item", "id", item_ids))
+
+    def members(self, cluster_ids: Sequence[str]) -> list[tuple[str, str]]:
+        """(cluster, item) of clusters, in no order."""
+        return list(self.chosen("SELECT cluster, id FROM item", "cluster", cluster_ids))
+
     def clusters_of(self, item_ids: Sequence[str]) -> dict[str, str]:
         """item → its cluster, for those that are in one."""
-        found = self.chosen("SELECT id, cluster FROM item", "id", item_ids)
-        return {item_id: cluster for item_id, cluster in found if cluster}
+        return {item_id: cluster for item_id, cluster in self.held(item_ids).items() if cluster}
 
     def published(self, item_ids: Sequence[str]) -> dict[str, str | None]:
         """item → when it was published, ISO 8601 or None."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 from align.quantity_words import Choice, vocabulary
 
@@ -33,6 +33,7 @@ def sign_before(text: str, place: int) -> tuple[int, str]:
     return (match.start(), str(_signs().value(match))) if match else (place, "")
 
 
+@lru_cache(maxsize=1024)
 def dimension(unit: str) -> str:
     """What a unit measures; the unit itself where no other measures the same, and "" for none."""
     found = vocabulary()["units"].get(unit)

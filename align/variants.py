@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from align.decisions import decisions, decisions_at
+from align.decisions import decisions_at, decisions_of
 from align.describing import comparable
 from align.records import Decision, DecisionKind, Item, Kind, Relation, Variant
 from align.store import Store
@@ -33,7 +33,8 @@ def variants_of(
     """
     dates = {item.id: item.published} | store.published([found.other(item.id) for found in relations])
     direct = {found.other(item.id): found for found in judged(relations, dates, thresholds) if found.kind.joins}
-    decided = _decided(decisions(store) if moment is None else decisions_at(store, moment), item.id)
+    decided = _decided(decisions_of(store, item.id) if moment is None else decisions_at(store, moment), item.id)
+    outdated = {own if revised == item.id else revised: (own, revised) for own, revised in store.outdated(item.id)}
     paths: dict[str, tuple[float, tuple[str, ...]]] | None = None
     own_text = comparable(item.text)
     found = []
@@ -54,7 +55,9 @@ def variants_of(
             variant = Variant(mate, Kind.SAME_STORY, score, {"rule": "cluster", "through": list(through)})
         if decision is not None:
             variant = _with_decision(variant, decision)
-        found.append(_with_age(store, item, variant, moment))
+        if mate.id in outdated:
+            variant = _with_age(store, variant, *outdated[mate.id], moment)
+        found.append(variant)
     return sorted(found, key=lambda variant: (-variant.score, variant.item.id))
 
 
@@ -75,12 +78,8 @@ def _with_decision(variant: Variant, decision: Decision) -> Variant:
     return replace(variant, kind=kind, score=max(variant.score, 1.0), evidence=evidence)
 
 
-def _with_age(store: Store, item: Item, variant: Variant, moment: str | None) -> Variant:
-    """Marked stale where one of the two was revised, by a past `moment` where that is given, after the other had translated it."""
-    stale = store.outdated(item.id, variant.item.id)
-    if stale is None:
-        return variant
-    revised = variant.item.id if stale == item.id else item.id
+def _with_age(store: Store, variant: Variant, stale: str, revised: str, moment: str | None) -> Variant:
+    """Marked stale: of the two items `revised` was revised after `stale` had translated it, by a past `moment` where that is given."""
     if moment is not None and store.text_at(revised) > moment:
         return variant
     return replace(variant, evidence=variant.evidence | {"stale": True, "stale_item": stale})

@@ -11,6 +11,4 @@ _MAYBE_WIDE = re.compile("[\u1100-\U0010ffff]")
 
 def width(text: str) -> int:
     """Columns that a text fills: a kanji, kana or other wide character counts two, as on a terminal."""
-    if _MAYBE_WIDE.search(text) is None:
-        return len(text)
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+    return len(text) + sum(unicodedata.east_asian_width(character) in "WF" for character in _MAYBE_WIDE.findall(text))

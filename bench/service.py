@@ -6,8 +6,8 @@ Items are made from the bundled stories by word substitution (``items.made``), i
 next run, which adds its own 2,000. Then a real server is started (cold start: from exec to /readyz, the median of
 three, after one start that brings the neighbour index's file and Python's bytecode up to date), and for each
 load requests are sent at a fixed rate, open loop: a request that comes late is counted from when it was due.
-Prints and writes ``results/service.json``: p50, p99 and the largest latency in milliseconds, and the goals.
-Whoever reads the figures should see a load average near nothing at the beginning: the file says it.
+Prints and writes ``results/service.json``: p50, p99 and the largest latency in milliseconds, the CPU milliseconds that a request
+costs the server, all its processes together (the ones during ingest by item ingested), and the goals. Whoever reads the figures should see a load average near nothing at the beginning: the file says it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -103,14 +103,34 @@ def start(index: Path, workers: int) -> tuple[subprocess.Popen[bytes], float]:
     raise RuntimeError(f"the server over {index} ended with status {process.returncode}")
 
 
+def cpu_seconds(process: subprocess.Popen[bytes]) -> float:
+    """The CPU seconds that a process, its children and theirs have worked so far; on Linux."""
+    ticks: dict[int, int] = {}
+    children: dict[int, list[int]] = defaultdict(list)
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue  # ended meanwhile
+        number = int(stat.parent.name)
+        children[int(fields[1])].append(number)
+        ticks[number] = int(fields[11]) + int(fields[12])
+    tree = [process.pid]
+    for one in tree:
+        tree += children[one]
+    return sum(ticks.get(one, 0) for one in tree) / os.sysconf("SC_CLK_TCK")
+
+
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End a server."""
     process.send_signal(signal.SIGTERM)
     process.wait()
 
 
-async def measure(ids: list[str], texts: list[str], new: list[dict[str, str]]) -> dict[str, dict[str, Any]]:
-    """The three loads."""
+async def measure(
+    process: subprocess.Popen[bytes], ids: list[str], texts: list[str], new: list[dict[str, str]]
+) -> dict[str, dict[str, Any]]:
+    """The three loads on a server."""
     chance = random.Random(1)
     names = [chance.choice(ids) for _ in range(5000)]
     found = {}
@@ -124,13 +144,16 @@ async def measure(ids: list[str], texts: list[str], new: list[dict[str, str]]) -
     def put(client: httpx.AsyncClient, number: int) -> Awaitable[httpx.Response]:
         return client.post("/v1/items", json=new[number * 10 : number * 10 + 10])
 
-    await load("(warming up)", 50, 3, variants)
-    found["variants"] = await load("variants", 200, SECONDS, variants)
-    await load("(warming up)", 5, 3, lookup)
-    found["lookup"] = await load("lookup", 50, SECONDS, lookup)
+    for name, rate, warming, request in (("variants", 200, 50, variants), ("lookup", 50, 5, lookup)):
+        await load("(warming up)", warming, 3, request)
+        before = cpu_seconds(process)
+        found[name] = await load(name, rate, SECONDS, request)
+        found[name]["cpu_ms"] = round((cpu_seconds(process) - before) * 1000 / found[name]["requests"], 2)
+    before = cpu_seconds(process)
     ingest = asyncio.create_task(load("ingest, 10 items a request", 10, SECONDS, put))
     found["reads during ingest"] = await load("reads during ingest", 100, SECONDS, variants)
     found["ingest"] = await ingest
+    found["ingest"]["cpu_ms"] = round((cpu_seconds(process) - before) * 1000 / len(new), 2)
     found["ingest"]["items_per_second"] = round(len(new) / (SECONDS + found["ingest"]["max_ms"] / 1000), 1)
     return found
 
@@ -164,7 +187,7 @@ def main() -> None:
     # Never sent before, also where this index has been measured on already.
     new = [{**item, "id": f"{n_items}-{item['id']}"} for item in made(10 * 10 * SECONDS, n_items, n_items)]
     try:
-        loads = asyncio.run(measure([item["id"] for item in stored], texts, new))
+        loads = asyncio.run(measure(process, [item["id"] for item in stored], texts, new))
     finally:
         stop(process)
     reached = {name: not found["failed"] and found["p99_ms"] < GOALS.get(name, 0) for name, found in loads.items()}

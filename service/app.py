@@ -9,14 +9,13 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from align.pipeline import Pipeline
 from service.access import Access
 from service.api import alignment, changes, clusters, decisions, drafts, health, items, jobs, webhooks
 from service.api.openapi import describe
-from service.api.strict import known_parameters
 from service.desk import decide, missing, numbers, sessions, stories
 from service.desk import drafts as draft_pages
 from service.desk.pages import WEB, error_page
@@ -82,9 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for router in ROUTERS:
-        app.include_router(router, dependencies=[Depends(known_parameters)])
-    for router in PAGES:
+    for router in (*ROUTERS, *PAGES):
         app.include_router(router)
     app.state.error_page = error_page
     app.mount("/static", StaticFiles(directory=WEB / "static"), name="static")

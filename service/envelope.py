@@ -31,6 +31,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 _REQUEST_ID = re.compile(r"[\w.:\-]{1,128}\Z", re.ASCII)
 
 REQUESTS = Counter("samestory_http_requests_total", "Requests answered.", ["method", "route", "status"])
@@ -65,10 +66,10 @@ class Envelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
+                sent = message.get("headers", ())
+                names = {name for name, _ in sent}
+                added = [pair for pair in _RAW_HEADERS if pair[0] not in names]
+                message["headers"] = [*sent, *added, (b"x-request-id", request_id.encode())]
             await send(message)
 
         started = time.perf_counter()
@@ -120,7 +121,6 @@ class Tags:
         if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith("/v1/"):
             await self.app(scope, receive, send)
             return
-        asked = {tag.strip().removeprefix("W/") for tag in Headers(scope=scope).get("if-none-match", "").split(",")}
         start: Message | None = None
 
         async def send_on(message: Message) -> None:
@@ -133,19 +133,19 @@ class Tags:
                 return
             held, start = start, None
             if not message.get("more_body"):
-                message = self._tag(held, message, asked)
+                message = self._tag(held, message, Headers(scope=scope).get("if-none-match", ""))
             await send(held)
             await send(message)
 
         await self.app(scope, receive, send_on)
 
     @staticmethod
-    def _tag(start: Message, body: Message, asked: set[str]) -> Message:
+    def _tag(start: Message, body: Message, asked: str) -> Message:
         headers = MutableHeaders(scope=start)
         tag = f'"{hashlib.blake2b(body.get("body", b""), digest_size=12).hexdigest()}"'
         headers["ETag"] = tag
         headers.setdefault("Cache-Control", "private, no-cache")
-        if tag not in asked and "*" not in asked:
+        if not asked or {tag, "*"}.isdisjoint(one.strip().removeprefix("W/") for one in asked.split(",")):
             return body
         start["status"] = int(HTTPStatus.NOT_MODIFIED)
         del headers["content-length"]

@@ -87,7 +87,7 @@ class Guard:
         writes = scope["method"] not in SAFE and scope["path"].startswith(("/v1/items", STREAMED))
         limit = settings.ingest_timeout if writes else settings.timeout
         try:
-            if scope["path"] != STREAMED:
+            if scope["path"] != STREAMED and _has_body(scope):
                 body = await self._body(receive)
                 receive = _replayed(body, receive)
             async with asyncio.timeout(limit):
@@ -129,6 +129,11 @@ class Guard:
         except _Refused:
             self.open_bytes -= taken
             raise
+
+
+def _has_body(scope: Scope) -> bool:
+    """Whether a request says that a body follows (RFC 9112, section 6.3)."""
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

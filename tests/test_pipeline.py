@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from conftest import GERMAN_EDITION, ROOT
 
+from align.comparison_rows import ComparisonRows
 from align.embedding import StaticEncoder
 from align.errors import InputError, ModelMismatchError, NotFoundError
 from align.pipeline import Pipeline
@@ -54,6 +55,31 @@ def test_one_story_comes_back_in_its_other_languages(pipeline: Pipeline) -> None
     assert {variant.item.document.split(".")[0] for variant in variants} == {"port-strike-03"}
     assert all(pipeline.store.cluster_of(variant.item.id) == cluster for variant in variants)
     assert [variant.score for variant in variants] == sorted((variant.score for variant in variants), reverse=True)
+
+
+def test_what_came_last_is_read_without_reading_the_rest(pipeline: Pipeline) -> None:
+    """Whoever follows an index reads the rows of the last ingest through an index of the database, not every item's."""
+    pipeline.ingest_documents(documents(PORT))
+    asked: list[str] = []
+    pipeline.store.connection().set_trace_callback(asked.append)
+    pipeline.store.views_since(1, pipeline.encoder.dimension)
+    ComparisonRows(pipeline.store).keys(1)
+    pipeline.store.connection().set_trace_callback(None)
+    plans = [row[3] for question in asked for row in pipeline.store.rows(f"EXPLAIN QUERY PLAN {question}")]
+    assert plans
+    assert not [plan for plan in plans if plan.startswith("SCAN")]
+
+
+def test_a_draft_finds_what_another_has_added_since_the_last(pipeline: Pipeline) -> None:
+    """What another pipeline over the folder adds is found by the next draft of this one."""
+    [first, *rest] = documents(PORT)
+    pipeline.ingest_documents(rest)
+    assert not [
+        match for match in pipeline.check(first.text).matches if match.variant.item.document == first.external_id
+    ]
+    with Pipeline(pipeline.folder, pipeline.encoder) as other:
+        other.ingest_documents([first])
+    assert [match for match in pipeline.check(first.text).matches if match.variant.item.document == first.external_id]
 
 
 def test_only_the_language_asked_for(pipeline: Pipeline) -> None:

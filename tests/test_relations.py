@@ -90,11 +90,33 @@ def test_a_newcomer_raises_what_it_takes_to_be_near() -> None:
     rows[0, 0] = np.linspace(0.9, 0.4, 16)
     near.put(np.array([700]), rows)
     before = float(near.reach(np.array([700]), 0)[0])
-    near.push(700, 0, [0.8])
+    near.push(np.array([700]), 0, np.array([0.8]))
     assert float(near.reach(np.array([700]), 0)[0]) > before
     assert near.rows(np.array([700]))[0, 1].tolist() == [0.5] * 16
     near.remove(np.array([700]))
     assert 700 not in near
+
+
+@given(
+    st.lists(st.floats(-1, 1, width=32), min_size=16, max_size=48),
+    st.lists(st.tuples(st.integers(0, 2), st.floats(0.25, 1, width=32)), max_size=40),
+)
+def test_newcomers_let_in_together_leave_the_nearest_of_all(
+    held: list[float], newcomers: list[tuple[int, float]]
+) -> None:
+    """Whoever of many newcomers comes to which neighbourhood: each keeps the sixteen nearest of what it had and what came."""
+    before = [sorted(held[number::3], reverse=True)[:16] for number in range(3)]
+    near = Neighbourhoods()
+    rows = np.full((3, 5, 16), -1.0, dtype=np.float32)
+    for number, own in enumerate(before):
+        rows[number, 2, : len(own)] = own
+    near.put(np.arange(3), rows)
+    numbers, similarities = (np.array([one[side] for one in newcomers]) for side in (0, 1))
+    near.push(numbers.astype(np.int64), 2, similarities.astype(np.float32))
+    for number, own in enumerate(before):
+        came = [similarity for whose, similarity in newcomers if whose == number]
+        expected = sorted([*own, *[-1.0] * (16 - len(own)), *came], reverse=True)[:16]
+        np.testing.assert_array_equal(near.rows(np.array([number]))[0, 2], np.array(expected, dtype=np.float32))
 
 
 def test_without_a_date_likeness_alone_joins_nothing() -> None:

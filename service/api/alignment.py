@@ -12,8 +12,9 @@ from align.alignment_shapes import alignment_shape
 from service.access import Reader
 from service.api.health import Served
 from service.api.schemas import ITEM_PATH, errors
+from service.api.strict import StrictRoute
 
-router = APIRouter(tags=["items"])
+router = APIRouter(tags=["items"], route_class=StrictRoute)
 
 
 class BeadOut(BaseModel):

@@ -11,8 +11,9 @@ from service.access import Reader
 from service.api.health import Served
 from service.api.paging import Cursor, Limit, decode_cursor, page_of
 from service.api.schemas import ITEM_PATH, ChangesPage, RevisionsPage, errors
+from service.api.strict import StrictRoute
 
-router = APIRouter(tags=["changes"])
+router = APIRouter(tags=["changes"], route_class=StrictRoute)
 
 
 @router.get("/v1/changes", response_model=ChangesPage, responses=errors())

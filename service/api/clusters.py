@@ -15,8 +15,9 @@ from service.api.filters import From, Kinds, Langs, Score, Sources, To, Words
 from service.api.health import Served
 from service.api.paging import Cursor, Limit, decode_cursor, page_of
 from service.api.schemas import ClusterOut, ClustersPage, errors
+from service.api.strict import StrictRoute
 
-router = APIRouter(tags=["clusters"])
+router = APIRouter(tags=["clusters"], route_class=StrictRoute)
 
 
 async def cluster_filter(

@@ -17,9 +17,10 @@ from service.api.filters import VariantFilter, variant_filter
 from service.api.health import Served
 from service.api.paging import Cursor, Limit, decode_cursor, page_of
 from service.api.schemas import DecisionIn, DecisionOut, DecisionsPage, QueuePage, errors
+from service.api.strict import StrictRoute
 from service.repeats import answered_once
 
-router = APIRouter(tags=["decisions"])
+router = APIRouter(tags=["decisions"], route_class=StrictRoute)
 
 
 def decided_by(caller: Caller, named: str) -> str:

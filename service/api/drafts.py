@@ -15,9 +15,10 @@ from service.access import Reader
 from service.api.filters import VariantFilter, variant_filter
 from service.api.health import Served
 from service.api.schemas import CheckOut, LookupOut, TextIn, errors
+from service.api.strict import StrictRoute
 from service.problems import TooLargeError
 
-router = APIRouter(tags=["drafts"])
+router = APIRouter(tags=["drafts"], route_class=StrictRoute)
 Wanted = Annotated[VariantFilter, Depends(variant_filter)]
 
 

@@ -11,8 +11,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from align.pipeline import Pipeline
 from service.access import Reader
+from service.api.strict import StrictRoute
 
-router = APIRouter(tags=["service"])
+router = APIRouter(tags=["service"], route_class=StrictRoute)
 ITEMS = Gauge("samestory_items", "Items in the index.", multiprocess_mode="mostrecent")
 WAITING = Gauge(
     "samestory_documents_waiting", "Documents that were accepted and wait to be stored.", multiprocess_mode="livesum"

@@ -16,12 +16,13 @@ from service.api.filters import VariantFilter, item_filter, variant_filter
 from service.api.health import Served
 from service.api.paging import Cursor, Limit, decode_cursor, page_of
 from service.api.schemas import ITEM_EXAMPLES, ITEM_PATH, ItemIn, ItemOut, ItemsPage, ResultsOut, VariantsOut, errors
+from service.api.strict import StrictRoute
 from service.entries import Entry, is_ndjson, read_entries
 from service.problems import TooLargeError
 from service.repeats import HEADER, answered_once
 from service.settings import Settings
 
-router = APIRouter(tags=["items"])
+router = APIRouter(tags=["items"], route_class=StrictRoute)
 _SCHEMA = ItemIn.model_json_schema()
 ITEMS_BODY: dict[str, Any] = {
     "requestBody": {

@@ -15,12 +15,13 @@ from service.access import Contributor, Reader
 from service.api.items import ITEMS_BODY
 from service.api.paging import Cursor, Limit, decode_cursor, page_of
 from service.api.schemas import JobOut, JobsPage, errors
+from service.api.strict import StrictRoute
 from service.entries import is_ndjson
 from service.jobs import Job, Jobs
 from service.problems import TooLargeError
 from service.settings import Settings
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=StrictRoute)
 
 
 def _shape(job: Job) -> dict[str, Any]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Request
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
 
 from align.errors import InputError
 
@@ -13,10 +17,23 @@ def _known(app: FastAPI, path: str, method: str) -> list[str]:
     return [found["name"] for found in described.get("parameters", []) if found["in"] == "query"]
 
 
-async def known_parameters(request: Request) -> None:
+class StrictRoute(APIRoute):
+    """A route that refuses query parameters which it does not have."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler behind the check."""
+        handle = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            if request.scope["query_string"]:
+                _refuse_unknown(request)
+            return await handle(request)
+
+        return strict
+
+
+def _refuse_unknown(request: Request) -> None:
     """Raises InputError for a query parameter that the route does not have."""
-    if not request.query_params:
-        return
     known = _known(request.app, request.scope["route"].path_format, request.method)
     strange = [name for name in request.query_params if name not in known]
     if strange:

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query, Request
 
 from service.access import Contributor
 from service.api.schemas import WebhookIn, WebhookOut, WebhooksPage, errors
+from service.api.strict import StrictRoute
 from service.webhooks import Webhooks
 
-router = APIRouter(tags=["webhooks"])
+router = APIRouter(tags=["webhooks"], route_class=StrictRoute)
 
 
 @router.post("/v1/webhooks", status_code=201, response_model=WebhookOut, responses=errors(415))
