@@ -26,7 +26,9 @@ from training.prepare import DEVELOPMENT, prepared
 from training.train import Schedule, TextModel, train
 
 UNITS = 512
-SCHEDULE = Schedule(epochs=2, steps=1000, rate=0.002, warmup=0.025, dropout=0.1, kin_from=0, average_from=0.85)
+SCHEDULE = Schedule(
+    epochs=2, steps=1000, rate=0.002, warmup=0.025, margin=0.0, dropout=0.1, kin_from=0, average_from=0.85
+)
 WEIGHTS = "model.safetensors"
 WINDOW = 3
 """Tokens that a unit sees: the one before, its own, the one after."""
