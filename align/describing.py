@@ -60,15 +60,15 @@ class TokenReader(Protocol):
 class Traits:
     """What is kept of an item's text.
 
-    `keywords` (KEYWORDS,) are piece ids, `weights` (KEYWORDS,) their shares, summing to 1: where a text has fewer pieces its
+    `words` (KEYWORDS,) are piece ids, `word_weights` (KEYWORDS,) their shares, summing to 1: where a text has fewer pieces its
     first stands in the places that are left and weighs nothing there. `numbers` (n,) are values, sorted; `names` CRC-32s of the keys of
     names by their sound; `shingles` the same of word trigrams (of five signs in a row where words are not spaced), both sorted; `keys` what a
     copy or an excerpt shares with it, the body's digest first; `length` the body's characters; `sentence_weights` the shares that its
     sentences have, by the square root of their lengths, a title counting as one.
     """
 
-    keywords: NDArray[np.int32]
-    weights: Vectors
+    words: NDArray[np.int32]
+    word_weights: Vectors
     numbers: NDArray[np.float64]
     names: NDArray[np.uint32]
     shingles: NDArray[np.uint32]
@@ -143,8 +143,8 @@ def in_columns(entries: Sequence[Described]) -> Descriptions:
         sentence_counts=np.array([len(own.sentence_weights) for own in traits]),
         sentences=np.concatenate([entry.vectors.sentences for entry in entries]),
         sentence_weights=np.concatenate([own.sentence_weights for own in traits]),
-        words=np.stack([own.keywords for own in traits]),
-        word_weights=np.stack([own.weights for own in traits]),
+        words=np.stack([own.words for own in traits]),
+        word_weights=np.stack([own.word_weights for own in traits]),
         number_counts=np.array([len(own.numbers) for own in traits]),
         numbers=np.concatenate([own.numbers for own in traits]),
         name_counts=np.array([len(own.names) for own in traits]),

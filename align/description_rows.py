@@ -58,7 +58,7 @@ class DescriptionRows:
                     *(
                         column.tobytes()
                         for column in (
-                            entry.traits.keys, entry.traits.keywords, entry.traits.weights, entry.traits.numbers,
+                            entry.traits.keys, entry.traits.words, entry.traits.word_weights, entry.traits.numbers,
                             entry.traits.names, entry.traits.shingles, entry.traits.sentence_weights,
                         )
                     ),

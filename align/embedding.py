@@ -33,8 +33,6 @@ LARGE = 256
 """Texts in a call from which scipy pools: a third of numpy's time, but its import takes longer than a small command."""
 REMEMBERED = 200_000
 """Words whose pieces the tokenizer remembers, some 20 MB when full; its default of 10,000 holds one language's news."""
-
-
 RECENT = 4096
 """About so many texts are remembered with their pieces: an item's sentences are embedded, and then described."""
 

@@ -87,8 +87,7 @@ class _Beside(Pipeline):
                 self.store.execute(f"DELETE FROM {table}")
             self.store.execute("UPDATE item SET related = 0")
             record_model(self.store, encoder, model)
-        self._given = self._encoder = encoder
-        with self.store.writing():
+            self._given = self._encoder = encoder
             self.store.set_setting(PIECES, self.tokens.fingerprint)
         # Read-only, so that writing here does not lock the running index.
         self.store.execute("ATTACH ? AS running", (f"{running.path.resolve().as_uri()}?mode=ro",))

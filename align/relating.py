@@ -238,9 +238,8 @@ class Relating:
         alive = sorted(self.store.heads(sorted(near)))
         stack, places = self.comparing.stacked(alive, tokens, dimension)
         place = len(stack)
-        stack.add(
-            in_columns([draft])
-        )  # and it stays there, at a place that nothing else asks for, as long as the stack is kept
+        # It stays there, at a place that nothing else asks for, as long as the stack is kept.
+        stack.add(in_columns([draft]))
         alike = stack.digests.rows[places] == stack.digests.rows[place]
         self.comparing.give_up_large()
         verifier = load_verifier()

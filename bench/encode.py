@@ -49,10 +49,10 @@ def pace(encode: Callable[[Sequence[str]], object], texts: Sequence[str], runs: 
     encode(texts[:64])
     wall, cpu = [], []
     for run in range(runs):
-        texts = [f"{text} {run}" for text in texts]
+        fresh = [f"{text} {run}" for text in texts]
         started, worked = time.perf_counter(), time.process_time()
-        for first in range(0, len(texts), BATCH):
-            encode(texts[first : first + BATCH])
+        for first in range(0, len(fresh), BATCH):
+            encode(fresh[first : first + BATCH])
         wall.append(time.perf_counter() - started)
         cpu.append(time.process_time() - worked)
     return {

@@ -60,9 +60,9 @@ def shown(left: Described, right: Described, encoder: StaticEncoder) -> list[flo
     highest = max(float(a @ b) for a in left.vectors.sentences for b in right.vectors.sentences)
     words = []
     for one, other in ((short, long), (long, short)):
-        rows, columns = encoder.unit_rows(one.traits.keywords), encoder.unit_rows(other.traits.keywords)
+        rows, columns = encoder.unit_rows(one.traits.words), encoder.unit_rows(other.traits.words)
         best = [max(float(row @ column) for column in columns) for row in rows]
-        words.append(sum(float(w) * value for w, value in zip(one.traits.weights, best, strict=True)))
+        words.append(sum(float(w) * value for w, value in zip(one.traits.word_weights, best, strict=True)))
     agreement = []
     for name, weight in (("numbers", number_weight), ("names", lambda _: 1.0)):
         held = [set(getattr(entry.traits, name).tolist()) for entry in (left, right)]

@@ -90,7 +90,7 @@ names by its fingerprint and without which it refuses to work. A text's vector d
 ## Training
 
 `python -m training.contextual`, over the pairs, the batches of pairs alike, the loss and the teacher of `samestory-static` (see its card
-for the data and their licences): {steps:,} steps of {batch:,} pairs, Adam with a peak rate of {rate} falling linearly to 0, {dropout:.0%} of a
+for the data and their licences), with an additive margin of {margin:g}: {steps:,} steps of {batch:,} pairs, Adam with a peak rate of {rate} falling linearly to 0, {dropout:.0%} of a
 text's tokens left out at each step, seed {seed}; the table stays as it is, so the convolution learns what a sum of token vectors cannot say.
 What was tried is in `docs/model.md`.
 """

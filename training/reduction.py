@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from torch.nn import functional
 
 from training.prepare import Int64, Side, TrainingPairs
-from training.train import gather
+from training.train import unit_means
 from training.vocabulary import BYTE_PIECES, MARK
 
 SAMPLE = 200_000
@@ -33,8 +33,7 @@ def principal(table: NDArray[np.float32], pairs: TrainingPairs, kept: int, seed:
     rows = torch.from_numpy(table)
     for part in np.array_split(members, max(1, n // 20_000)):
         for side in (pairs.source, pairs.target):
-            ids, offsets = gather(side, part)
-            unit = functional.normalize(functional.embedding_bag(ids, rows, offsets, mode="mean"))
+            unit = unit_means(side, part, rows)
             moment += (unit.T @ unit).double()
     directions = torch.linalg.eigh(moment).eigenvectors.flip(1)[:, :kept]  # ascending there
     # An eigenvector's sign is the library's whim: the largest part of each is positive here.

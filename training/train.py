@@ -81,10 +81,7 @@ def kindred(weights: NDArray[np.float32], pairs: TrainingPairs, n_groups: int, s
     table = torch.from_numpy(weights)
 
     def directions(members: NDArray[np.int64]) -> NDArray[np.float32]:
-        both = torch.zeros(len(members), weights.shape[1])
-        for side in (pairs.source, pairs.target):
-            ids, offsets = gather(side, members)
-            both += functional.normalize(functional.embedding_bag(ids, table, offsets, mode="mean"))
+        both = unit_means(pairs.source, members, table) + unit_means(pairs.target, members, table)
         return np.asarray(functional.normalize(both).numpy(), dtype=np.float32)
 
     n = len(pairs.pair)
@@ -104,6 +101,12 @@ def gather(side: Side, members: NDArray[np.int64]) -> tuple[torch.Tensor, torch.
     offsets = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     positions = np.arange(lengths.sum()) - np.repeat(offsets - first, lengths)
     return torch.from_numpy(side.tokens[positions].astype(np.int64)), torch.from_numpy(offsets)
+
+
+def unit_means(side: Side, members: NDArray[np.int64], table: torch.Tensor) -> torch.Tensor:
+    """The vectors (len(members), d) that a table of token vectors (pieces, d) gives the texts of `members`, of unit length."""
+    ids, offsets = gather(side, members)
+    return functional.normalize(functional.embedding_bag(ids, table, offsets, mode="mean"))
 
 
 def thinned(ids: torch.Tensor, offsets: torch.Tensor, share: float) -> tuple[torch.Tensor, torch.Tensor]:
