@@ -20,9 +20,7 @@ from align.threads import at_once
 from align.verifier import FEATURES, FLOOR_LOGIT, load_verifier
 
 KEPT = 100_000
-"""From so many stacked items on, some 16 KB each, the next ones begin another stack."""
-KEPT_AFTER = 20_000
-"""A larger stack is given up when all pairs of a run, or those of a draft, are compared."""
+"""From so many stacked items on, some 14 KB each in scratch files and 3 KB in memory, the next ones begin another stack."""
 TOGETHER = 64
 """So many items are compared with their neighbours at a time."""
 PATCH = 400
@@ -76,13 +74,7 @@ class Comparing:
             found += parts
             if progress and done % 10 == 0:
                 progress(f"{min(done * TOGETHER, len(numbers))} of {len(numbers)} items compared")
-        self.give_up_large()
         return joined(found) if found else None
-
-    def give_up_large(self) -> None:
-        """Let go of a stack that has grown large, be it by items or by drafts, which stay in it."""
-        if len(self) > KEPT_AFTER:
-            self._stack = None
 
     def _patch(
         self, lefts: Numbers, rights: Numbers, by_key: NDArray[np.bool_], tokens: TokenReader, dimension: int
@@ -96,7 +88,7 @@ class Comparing:
     def stacked(self, numbers: Sequence[int], tokens: TokenReader, dimension: int) -> tuple[Stack, Places]:
         """A stack that holds these items, and their places (n,) in it."""
         if self._stack is None or len(self._stack) > KEPT:
-            self._stack, self._place_of = Stack(tokens, dimension), {}
+            self._stack, self._place_of = Stack(tokens, dimension, self.rows.store.path.parent), {}
         if missing := [number for number in numbers if number not in self._place_of]:
             for found, entries in self.rows.described(missing, tokens, dimension):
                 self._place_of |= zip(found, range(len(self._stack), len(self._stack) + len(found)), strict=True)

@@ -132,6 +132,16 @@ class ComparisonRows:
                     f"DELETE FROM relation WHERE {side} = (SELECT id FROM item WHERE number = ?)", (number,)
                 )
 
+    def take_out(self, numbers: Sequence[int]) -> set[int]:
+        """Forget the comparisons of some items, which are to be made anew, but not their relations; returns whom they were with."""
+        connection = self.store.connection()
+        others: set[int] = set()
+        for marks, part in _parts(numbers):
+            for side, other in (("a", "b"), ("b", "a")):
+                rows = connection.execute(f"DELETE FROM comparison WHERE {side} IN ({marks}) RETURNING {other}", part)
+                others.update(row[0] for row in rows)
+        return others
+
     def opinions(self, numbers: Sequence[int] | None = None) -> Opinions:
         """The opinions of every comparison, or of those of some items: each once."""
         columns = "a, b, lang_a, lang_b, logit, copy"

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from align.errors import IndexBusyError, InputError
 
+MAPPED = 1 << 31
+"""So many bytes of the file are read from where the system keeps them in memory, and not copied: the most that SQLite takes."""
+
 
 class Database:
     """The open file; every method may be called from any thread."""
@@ -44,6 +47,7 @@ class Database:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA mmap_size = {MAPPED}")
             self._local.connection = connection
             with self._guard:
                 self._connections.append(connection)

@@ -111,6 +111,13 @@ class DescriptionRows:
         )
         self.describe([row[0] for row in rows], tokens, dimension, progress)
 
+    def missing(self) -> list[int]:
+        """The waiting items that are to be described anew, because of what is boilerplate now."""
+        rows = self.store.execute(
+            "SELECT number FROM item WHERE related = 0 AND number NOT IN (SELECT item_number FROM traits) ORDER BY number"
+        )
+        return [row[0] for row in rows]
+
     def describe(
         self, numbers: Sequence[int], tokens: TokenReader, dimension: int, progress: Progress | None = None
     ) -> None:

@@ -7,7 +7,13 @@ once, and each text's pairs are read from these.
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
+import os
+import tempfile
+import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,10 +35,11 @@ Places = NDArray[np.int64]
 class Stack:
     """Described texts, laid end to end; each is at a place, from 0 on. `tokens` gives the vectors of the pieces.
 
-    One thread may add while others read what was there before.
+    The vectors lie in `scratch`, a folder, in files without a name, which the system writes out where memory is short; in memory
+    where none is given. One thread may add while others read what was there before.
     """
 
-    def __init__(self, tokens: TokenReader, dimension: int) -> None:
+    def __init__(self, tokens: TokenReader, dimension: int, scratch: Path | None = None) -> None:
         self._tokens = tokens
         self.ids: list[str] = []
         self.shingles: list[NDArray[np.uint32]] = []
@@ -40,9 +47,9 @@ class Stack:
         self.days = _Table(np.float64)  # nan where it is not known
         self.lengths = _Table(np.int64)
         self.digests = _Table(np.uint64)
-        self.views = _Table(np.float32, 2, dimension)  # of the story and of the lead
-        self.wholes = _Table(np.float32, dimension)
-        self.sentences = _Table(np.float32, dimension)
+        self.views = _Table(np.float32, 2, dimension, scratch=scratch)  # of the story and of the lead
+        self.wholes = _Table(np.float32, dimension, scratch=scratch)
+        self.sentences = _Table(np.float32, dimension, scratch=scratch)
         self.sentence_weights = _Table(np.float32)
         self.counts, self.starts = _Table(np.int64), _Table(np.int64)  # of the sentences
         self.words, self.word_weights = _Table(np.int64, KEYWORDS), _Table(np.float32, KEYWORDS)  # rows of `pieces`
@@ -98,19 +105,34 @@ class Stack:
 class _Table:
     """Rows (`used`, ...), in an array that has room for more. Those that are there stay as they are while others are added."""
 
-    def __init__(self, kind: type[np.generic], *shape: int) -> None:
+    def __init__(self, kind: type[np.generic], *shape: int, scratch: Path | None = None) -> None:
         self.rows: NDArray[Any] = np.empty((0, *shape), dtype=kind)
         self.used = 0
+        self._file: int | None = None
+        if scratch is not None:
+            self._file, name = tempfile.mkstemp(dir=scratch)
+            os.unlink(name)  # it goes with the last view of it, whatever becomes of this process
+            weakref.finalize(self, os.close, self._file)
 
     def add(self, more: ArrayLike) -> None:
         more = np.asarray(more, dtype=self.rows.dtype)
         end = self.used + len(more)
         if end > len(self.rows):
-            grown = np.zeros((end + len(self.rows), *self.rows.shape[1:]), dtype=self.rows.dtype)
-            grown[: self.used] = self.rows[: self.used]
-            self.rows = grown
+            self._grow(end + len(self.rows))
         self.rows[self.used : end] = more
         self.used = end
+
+    def _grow(self, room: int) -> None:
+        shape = (room, *self.rows.shape[1:])
+        if self._file is not None:
+            # A longer view of the same file: nothing is copied.
+            size = math.prod(shape) * self.rows.itemsize
+            os.truncate(self._file, size)
+            self.rows = np.frombuffer(mmap.mmap(self._file, size), self.rows.dtype).reshape(shape)
+            return
+        grown = np.zeros(shape, dtype=self.rows.dtype)
+        grown[: self.used] = self.rows[: self.used]
+        self.rows = grown
 
 
 def features(
@@ -239,7 +261,9 @@ class _Holdings:
         asked = (others[pairs] << _KEY_BITS) + self._keys.rows[held]
         used = self._codes.used
         codes = self._codes.rows[:used]  # asked for after `used`, so that the rows are there
-        is_shared = np.append(codes, -1)[np.searchsorted(codes, asked)] == asked
+        is_shared = np.zeros(len(asked), dtype=np.bool_)
+        if used:
+            is_shared = codes[np.searchsorted(codes, asked).clip(max=used - 1)] == asked
         shared = np.bincount(pairs[is_shared], self._weights.rows[held[is_shared]], len(ones))
         whole = self._whole.rows
         return shared / (np.minimum(whole[ones], whole[others]) + 1.0), np.log1p(shared)

@@ -152,6 +152,21 @@ class SharedKeys:
                 self._bodies.pop(number, None)
         return left - set(numbers)
 
+    def replace(self, found: Mapping[int, Keys]) -> set[int]:
+        """Note other keys of items that are noted; returns the others that hold a key which one of these has no more."""
+        numbers = list(found)
+        lost = [np.empty(0, dtype=np.uint64)]
+        for part in (self._base, self._tail):
+            mine = np.isin(part.numbers, numbers)
+            lost += [
+                np.setdiff1d(part.keys[mine][part.numbers[mine] == number], keys) for number, keys in found.items()
+            ]
+        keys = np.unique(np.concatenate(lost))
+        holders = {number for part in (self._base, self._tail) for number in part.holders(keys)[1].tolist()}
+        self.remove(numbers)
+        self.add(found)
+        return holders - found.keys()
+
     def sharing(self, found: Mapping[int, Keys]) -> Pairs:
         """The pairs of items, given with their keys, and others that share one of them, but for keys that over `COMMON_KEY` items share.
 

@@ -58,11 +58,12 @@ class Relating:
         with self.store.writing():
             self.descriptions.ready(tokens, dimension, progress)
             self.catch_up()
-            changed = self._let_go(index)
+            changed: set[str] = set()
+            self._let_go(index, tokens, dimension, progress)
             waiting = dict(self.store.waiting())
-            if waiting or changed:
+            if waiting:
                 self._run += 1
-                changed |= self._relate(waiting, index, tokens, dimension, progress)
+                changed = self._relate(waiting, index, tokens, dimension, progress)
                 self.store.set_setting("relating_runs", str(self._run))
                 self.store.touch(changed)
         return changed
@@ -89,8 +90,8 @@ class Relating:
         self.keys.add(found)
         self._noted.update((number, hash(keys.tobytes())) for number, keys in found.items())
 
-    def _let_go(self, index: NeighbourIndex) -> set[str]:
-        """Items that had a deleted or rewritten one among their nearest, or were its copies, wait for their relations again."""
+    def _let_go(self, index: NeighbourIndex, tokens: TokenReader, dimension: int, progress: Progress | None) -> None:
+        """Items that had a deleted or rewritten one among their nearest, or shared a key that another has no more, wait for their relations again."""
         again: set[int] = set()
         left = self.rows.left()
         for number, lang, view in left:
@@ -106,11 +107,22 @@ class Relating:
         if left:
             again |= self.keys.remove([number for number, _, _ in left])
             self.rows.forget_left()
+        again |= self._describe_anew(tokens, dimension, progress)
         known = np.array(sorted(again), dtype=np.int64)
-        ids = self.store.ids_of(known[self.near.contains(known)].tolist())
-        self.rows.drop_of(ids)
-        self.store.wait_again(ids.values())
-        return set(ids.values())
+        self.store.wait_again(self.store.ids_of(known[self.near.contains(known)].tolist()).values())
+
+    def _describe_anew(self, tokens: TokenReader, dimension: int, progress: Progress | None) -> set[int]:
+        """Describe the known items that other sentences count of than before; returns those that shared a key with them and do so no more."""
+        missing = np.array(self.descriptions.missing(), dtype=np.int64)
+        known = missing[self.near.contains(missing)].tolist()
+        if not known:
+            return set()
+        self.descriptions.describe(known, tokens, dimension, progress)
+        found = self.descriptions.keys(known)
+        for number in known:
+            self.comparing.forget(number)
+        self._noted.update((number, hash(keys.tobytes())) for number, keys in found.items())
+        return self.keys.replace(found)
 
     def _relate(
         self,
@@ -122,9 +134,11 @@ class Relating:
     ) -> set[str]:
         """Neighbourhoods, pairs, comparisons and relations of the waiting items (number → language); returns the ids of what has changed."""
         numbers = np.array(sorted(waiting), dtype=np.int64)
-        fresh = numbers[~self.near.contains(numbers)]
+        is_known = self.near.contains(numbers)
+        fresh = numbers[~is_known]
         # An index of an older samestory has relations without the comparisons that they came from.
         self.rows.drop_of(fresh.tolist())
+        before = self.rows.take_out(numbers[is_known].tolist())
         views = self.store.story_views(numbers.tolist(), dimension)
         slots = np.array([slot_of(waiting[number]) for number in numbers.tolist()], dtype=np.int64)
         keys = self._keys_of(numbers, tokens, dimension, progress)
@@ -147,7 +161,8 @@ class Relating:
         compared = self.comparing.compare(near_pairs, sharing, numbers, views, tokens, dimension, progress)
         if compared is not None:
             self.rows.put(compared)
-        affected = set(numbers.tolist()) | (set() if compared is None else {*compared.a.tolist(), *compared.b.tolist()})
+        affected = before | set(numbers.tolist())
+        affected |= set() if compared is None else {*compared.a.tolist(), *compared.b.tolist()}
         gone = self._let_out(sorted(pushed))
         self.rows.put_neighbourhoods(
             self._run,
@@ -164,7 +179,7 @@ class Relating:
     def _keys_of(
         self, numbers: Numbers, tokens: TokenReader, dimension: int, progress: Progress | None
     ) -> dict[int, NDArray[np.uint64]]:
-        """The keys of items, which are noted. Those that boilerplate has changed for are described anew."""
+        """The keys of items, which are noted. Those that boilerplate has changed for since they came in are described anew."""
         keys = self.descriptions.keys(numbers.tolist())
         if missing := [number for number in numbers.tolist() if number not in keys]:
             self.descriptions.describe(missing, tokens, dimension, progress)
@@ -241,7 +256,6 @@ class Relating:
         # It stays there, at a place that nothing else asks for, as long as the stack is kept.
         stack.add(in_columns([draft]))
         alike = stack.digests.rows[places] == stack.digests.rows[place]
-        self.comparing.give_up_large()
         verifier = load_verifier()
         pairs = [identical(stack, place, other) for other in places[alike].tolist()]
         pairs += compare(stack, place, places[~alike], verifier, FLOOR_LOGIT)

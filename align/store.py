@@ -506,10 +506,11 @@ class Store(Database):
         self._connection().execute("DELETE FROM comparison WHERE a = ?1 OR b = ?1", (number,))
 
     def relate_again(self, item_ids: Iterable[str]) -> None:
-        """Forget the items' relations, which are to be worked out anew."""
+        """Other sentences of the items count than before: they are to be described anew, and their pairs compared. Their vectors stay."""
         for item_id in item_ids:
-            self.drop_relations(item_id)
-            self._leave_neighbours(item_id)
+            self._connection().execute(
+                "DELETE FROM traits WHERE item_number = (SELECT number FROM item WHERE id = ?)", (item_id,)
+            )
             self._connection().execute("UPDATE item SET related = 0 WHERE id = ?", (item_id,))
 
     def left_sentences(self) -> bool:
