@@ -15,6 +15,8 @@ from align.errors import IndexBusyError, InputError
 
 MAPPED = 1 << 31
 """So many bytes of the file are read from where the system keeps them in memory, and not copied: the most that SQLite takes."""
+CHECKPOINT = 8000
+"""After so many pages, 32 MB, the log is written into the file: what a page of an index of words changes often is then written once."""
 
 
 class Database:
@@ -48,6 +50,7 @@ class Database:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute(f"PRAGMA mmap_size = {MAPPED}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
             self._local.connection = connection
             with self._guard:
                 self._connections.append(connection)

@@ -17,7 +17,6 @@ from align.records import Item, ItemVectors
 from align.store import Store
 from align.threads import at_once
 from align.vectors import vectorise
-from align.versions import quantities_of_item
 
 CHUNK = 512
 """So many items are described, or read, at a time."""
@@ -28,7 +27,7 @@ Progress = Callable[[str], None]
 
 
 def put_made(store: Store, items: Mapping[int, Item], encoder: Encoder, tokens: TokenReader) -> None:
-    """Keep what is made of items (by number) once and for all: vectors, sentences, quantities, descriptions.
+    """Keep what is made of items (by number) once and for all: vectors, sentences, descriptions.
 
     Called inside ``store.writing()``. Boilerplate counts as it stands: when it changes, its holders are described anew.
     """
@@ -36,7 +35,6 @@ def put_made(store: Store, items: Mapping[int, Item], encoder: Encoder, tokens: 
     for number, item in items.items():
         store.put_vectors(number, made[number])
         put_sentences(store, item, made[number].sentence_spans)
-        store.put_quantities(number, quantities_of_item(item, made[number].sentence_spans))
     DescriptionRows(store).put(
         made, describe(list(items.values()), list(made.values()), tokens, shared_sentences(store))
     )

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 UNDETERMINED = ("und", 0.0)
 SURE = 0.40
 """Least mean probability of the best Latin-script guess; below it the answer is und."""
+CERTAIN, LONG = 0.95, 300
+"""Where the first answer for a text of so many characters has this probability at least, no more is asked."""
 LOOKED_AT = 1000
 """So many characters, half of them a text's first and half its last, tell its Latin-script language: more take longer, and say the same."""
 
@@ -91,6 +93,15 @@ def _han_only(han: str) -> tuple[str, float]:
     return "ja", 0.85 if evidence > 0 else 0.6
 
 
+def _answer(question: str) -> dict[str, float]:
+    """The five likeliest languages of a text, with their probabilities."""
+    found: dict[str, float] = defaultdict(float)
+    for guess in _detector().detect(question, k=5):
+        code = str(guess["lang"])
+        found[_NEAR_LANGUAGES.get(code, code)] += float(guess["score"])
+    return found
+
+
 def _votes(text: str) -> dict[str, float]:
     """Mean probabilities over the text's beginning and end as they are, in lower case, and without their capitalised words."""
     if len(text) > LOOKED_AT:
@@ -100,11 +111,14 @@ def _votes(text: str) -> dict[str, float]:
     questions = [" ".join(words), " ".join(words).lower()]
     if len(plain) >= 12:
         questions.append(plain)
-    votes: dict[str, float] = defaultdict(float)
-    for question in questions:
-        for guess in _detector().detect(question, k=5):
-            code = str(guess["lang"])
-            votes[_NEAR_LANGUAGES.get(code, code)] += float(guess["score"]) / len(questions)
+    votes = _answer(questions[0])
+    if len(text) >= LONG and max(votes.values(), default=0.0) >= CERTAIN:
+        return votes
+    for question in questions[1:]:
+        for code, score in _answer(question).items():
+            votes[code] += score
+    for code in votes:
+        votes[code] /= len(questions)
     return votes
 
 

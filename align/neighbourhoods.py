@@ -9,6 +9,7 @@ newcomer that is nearer pushes the last one out, and a pair that is in neither l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ SLACK = 1e-5
 """Two computations of one cosine may differ by this much."""
 COMMON_KEY = 400
 """A key that more items share is boilerplate, and proposes nothing."""
+TAIL = 100_000
+"""So many keys are added to a small array before they come into the large one."""
 
 
 Keys = NDArray[np.uint64]
@@ -100,17 +103,30 @@ class Neighbourhoods:
         self.put(known, rows)
 
 
+@dataclass(frozen=True, eq=False)
 class _Keyed:
     """Keys (n,), sorted, and the number of the item that holds each."""
 
-    def __init__(self, keys: Keys, numbers: Numbers) -> None:
-        order = np.argsort(keys, kind="stable")
-        self.keys, self.numbers = keys[order], numbers[order]
+    keys: Keys
+    numbers: Numbers
 
     def holders(self, keys: Keys) -> tuple[Numbers, Numbers]:
         """How many items hold each of `keys` (m,), and these items, end to end."""
         first, last = np.searchsorted(self.keys, keys, "left"), np.searchsorted(self.keys, keys, "right")
         return last - first, self.numbers[_ranges(first, last)]
+
+    def are_of(self, numbers: Sequence[int]) -> NDArray[np.bool_]:
+        """Which of the keys (n,) these items hold."""
+        chosen = np.zeros(max(int(self.numbers.max(initial=0)), *numbers) + 1, dtype=np.bool_)
+        chosen[list(numbers)] = True
+        return np.asarray(chosen[self.numbers])
+
+    def merged(self, other: _Keyed) -> _Keyed:
+        """These keys and another's, sorted again."""
+        if not len(self.keys):
+            return other
+        places = np.searchsorted(self.keys, other.keys, "right")
+        return _Keyed(np.insert(self.keys, places, other.keys), np.insert(self.numbers, places, other.numbers))
 
 
 class SharedKeys:
@@ -126,46 +142,44 @@ class SharedKeys:
         if not found:
             return
         numbers = np.repeat(np.array(list(found), dtype=np.int64), [len(own) for own in found.values()])
-        keys = np.concatenate([self._tail.keys, *found.values()])
-        self._tail = _Keyed(keys, np.concatenate([self._tail.numbers, numbers]))
-        self._bodies.update((number, int(own[0])) for number, own in found.items())
-        if len(self._tail.keys) > max(50_000, len(self._base.keys) // 4):
-            keys, numbers = (
-                np.concatenate([getattr(part, name) for part in (self._base, self._tail)])
-                for name in ("keys", "numbers")
-            )
-            self._base, self._tail = _Keyed(keys, numbers), _Keyed(keys[:0], numbers[:0])
+        keys = np.concatenate(list(found.values()))
+        order = np.argsort(keys)
+        self._tail = self._tail.merged(_Keyed(keys[order], numbers[order]))
+        bodies = np.array([own[0] for own in found.values()], dtype=np.uint64)
+        self._bodies.update(zip(found, bodies.tolist(), strict=True))
+        if len(self._tail.keys) > TAIL:
+            self._base = self._base.merged(self._tail)
+            self._tail = _Keyed(self._tail.keys[:0], self._tail.numbers[:0])
 
     def remove(self, numbers: Sequence[int]) -> set[int]:
         """Forget items; returns the others that shared a key with them."""
+        return self._exchange(dict.fromkeys(numbers, np.empty(0, dtype=np.uint64)))
+
+    def replace(self, found: Mapping[int, Keys]) -> set[int]:
+        """Note other keys of items that are noted; returns the others that hold a key which one of these has no more."""
+        left = self._exchange(found)
+        self.add(found)
+        return left
+
+    def _exchange(self, found: Mapping[int, Keys]) -> set[int]:
+        """Forget items; returns the others that hold a key of theirs which is not among those `found` for it."""
         left: set[int] = set()
-        if numbers:
-            mine = [np.isin(part.numbers, numbers) for part in (self._base, self._tail)]
-            keys = np.concatenate([part.keys[own] for part, own in zip((self._base, self._tail), mine, strict=True)])
+        if found:
+            mine = [part.are_of(list(found)) for part in (self._base, self._tail)]
+            held = [
+                (part.keys[own], part.numbers[own]) for part, own in zip((self._base, self._tail), mine, strict=True)
+            ]
+            keys, numbers = (np.concatenate(column) for column in zip(*held, strict=True))
+            lost = np.concatenate([np.setdiff1d(keys[numbers == number], own) for number, own in found.items()])
             for part in (self._base, self._tail):
-                left.update(part.holders(keys)[1].tolist())
+                left.update(part.holders(lost)[1].tolist())
             self._base, self._tail = (
                 _Keyed(part.keys[~own], part.numbers[~own])
                 for part, own in zip((self._base, self._tail), mine, strict=True)
             )
-            for number in numbers:
+            for number in found:
                 self._bodies.pop(number, None)
-        return left - set(numbers)
-
-    def replace(self, found: Mapping[int, Keys]) -> set[int]:
-        """Note other keys of items that are noted; returns the others that hold a key which one of these has no more."""
-        numbers = list(found)
-        lost = [np.empty(0, dtype=np.uint64)]
-        for part in (self._base, self._tail):
-            mine = np.isin(part.numbers, numbers)
-            lost += [
-                np.setdiff1d(part.keys[mine][part.numbers[mine] == number], keys) for number, keys in found.items()
-            ]
-        keys = np.unique(np.concatenate(lost))
-        holders = {number for part in (self._base, self._tail) for number in part.holders(keys)[1].tolist()}
-        self.remove(numbers)
-        self.add(found)
-        return holders - found.keys()
+        return left - found.keys()
 
     def sharing(self, found: Mapping[int, Keys]) -> Pairs:
         """The pairs of items, given with their keys, and others that share one of them, but for keys that over `COMMON_KEY` items share.

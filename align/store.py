@@ -318,6 +318,12 @@ class Store(Database):
             ),
         )
 
+    def without_quantities(self, item_ids: Iterable[str]) -> list[tuple[int, Item, list[tuple[int, int]]]]:
+        """Those of the items whose quantities are not kept: number, item, and the spans of its sentences in ``full_text(item)``."""
+        select = f"SELECT {_ITEM_COLUMNS}, number, sentence_spans FROM item JOIN vectors ON item_number = number"
+        unread = "number NOT IN (SELECT item_number FROM quantities) AND id"
+        return [(row[12], _item(row), json.loads(row[13])) for row in self.chosen(select, unread, sorted(item_ids))]
+
     def put_quantities(self, number: int, sentences: Sequence[Sequence[Quantity]]) -> None:
         """Keep the quantities of each sentence of an item, in the order of its sentence vectors."""
         self._connection().execute(
@@ -350,7 +356,7 @@ class Store(Database):
             "INSERT INTO neighbour_left SELECT number, lang, views FROM item JOIN vectors ON item_number = number WHERE id = ? AND number IN (SELECT item_number FROM neighbourhood)",
             (item_id,),
         )
-        for table in ("neighbourhood", "traits"):
+        for table in ("neighbourhood", "traits", "quantities"):
             connection.execute(
                 f"DELETE FROM {table} WHERE item_number = (SELECT number FROM item WHERE id = ?)", (item_id,)
             )
@@ -358,7 +364,7 @@ class Store(Database):
     def sentences_by_id(
         self, item_id: str, dimension: int
     ) -> tuple[Vectors, list[tuple[int, int]], list[list[Quantity]] | None]:
-        """The sentence vectors (n, d) of an item, their spans, and the quantities of each, None where it came in before they were kept. Raises KeyError."""
+        """The sentence vectors (n, d) of an item, their spans, and the quantities of each, None where they are not kept. Raises KeyError."""
         row = (
             self._connection()
             .execute(
