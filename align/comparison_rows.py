@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from align.index import SLOTS
 from align.language import lang_of
-from align.neighbourhoods import NEAREST
+from align.neighbourhoods import NEAREST, Neighbourhoods, Numbers, Pushes
 from align.records import Kind, Vectors
 from align.relations import OPINIONS, Comparison, Copy
 from align.store import Store
 
 _AT_ONCE = 900  # SQLite's limit on the variables of one statement is far above
-
+PUSHES = 500_000
+"""So many comings into neighbourhoods are noted, 13 bytes each, before these are written anew: a neighbourhood is in some hundred bytes, and lies anywhere."""
 
 Opinions = NDArray[np.void]
 """(n,) of OPINIONS, and `copy`: 1 where overlap has decided."""
@@ -186,12 +187,42 @@ class ComparisonRows:
 
     # items
 
-    def similarities(self, after: int) -> tuple[NDArray[np.int64], Vectors]:
-        """Item numbers (n,) and similarities (n, slots, NEAREST) of the neighbourhoods that have changed in a run after `after`."""
-        rows = self.store.rows("SELECT item_number, similarities FROM neighbourhood WHERE run > ?", (after,))
-        numbers = np.array([row[0] for row in rows], dtype=np.int64)
-        similarities = np.frombuffer(b"".join(row[1] for row in rows), "<f4")
-        return numbers, similarities.reshape(len(rows), len(SLOTS), NEAREST)
+    def similarities(self, after: int) -> tuple[Numbers, Vectors, Numbers]:
+        """Item numbers (n,), similarities (n, slots, NEAREST) and runs (n,) of the neighbourhoods written in a run after `after`."""
+        rows = self.store.rows("SELECT item_number, run, similarities FROM neighbourhood WHERE run > ?", (after,))
+        numbers, runs = np.array([row[:2] for row in rows], dtype=np.int64).reshape(-1, 2).T
+        similarities = np.frombuffer(b"".join(row[2] for row in rows), "<f4")
+        return numbers, similarities.reshape(len(rows), len(SLOTS), NEAREST), runs
+
+    def pushes(self, after: int = 0) -> Iterator[Pushes]:
+        """Who came into which neighbourhoods in runs after `after`, in order; those of a run that was written back are not among them."""
+        for run, numbers, slots, similarities in self.store.rows(
+            "SELECT run, numbers, slots, similarities FROM neighbour_push WHERE run > ? ORDER BY run", (after,)
+        ):
+            yield Pushes(
+                run, np.frombuffer(numbers, "<i8"), np.frombuffer(slots, np.int8), np.frombuffer(similarities, "<f4")
+            )
+
+    def put_pushes(self, pushes: Pushes) -> None:
+        if len(pushes.numbers):
+            self.store.execute(
+                "INSERT INTO neighbour_push VALUES (?, ?, ?, ?)",
+                (
+                    pushes.run,
+                    pushes.numbers.astype("<i8").tobytes(),
+                    pushes.slots.astype(np.int8).tobytes(),
+                    pushes.similarities.astype("<f4").tobytes(),
+                ),
+            )
+
+    def write_back(self, run: int, near: Neighbourhoods) -> None:
+        """Where very many have come in, write the neighbourhoods that they came into as they are after `run`, and forget who came."""
+        [[n_pushes]] = self.store.rows("SELECT coalesce(sum(length(slots)), 0) FROM neighbour_push")
+        if n_pushes > PUSHES:
+            numbers = np.unique(np.concatenate([pushes.numbers for pushes in self.pushes()]))
+            numbers = numbers[near.contains(numbers)]
+            self._put_similarities(run, zip(numbers.tolist(), near.rows(numbers), strict=True))
+            self.store.execute("DELETE FROM neighbour_push")
 
     def keys(self, after: int) -> dict[int, NDArray[np.uint64]]:
         """The keys of the items that got theirs in a run after `after`."""
@@ -210,7 +241,7 @@ class ComparisonRows:
             ),
         )
 
-    def put_similarities(self, run: int, found: Iterable[tuple[int, Vectors]]) -> None:
+    def _put_similarities(self, run: int, found: Iterable[tuple[int, Vectors]]) -> None:
         self.store.connection().executemany(
             "UPDATE neighbourhood SET run = ?, similarities = ? WHERE item_number = ?",
             ((run, similarities.astype("<f4").tobytes(), number) for number, similarities in found),

@@ -100,7 +100,7 @@ class DescriptionRows:
             return
         # An index that does not say so yet, and has a static model, was described by that.
         if (known or self.store.setting("model_fingerprint")) != tokens.fingerprint:
-            for table in ("traits", "comparison", "neighbourhood", "neighbour_left"):
+            for table in ("traits", "comparison", "neighbourhood", "neighbour_push", "neighbour_left"):
                 self.store.execute(f"DELETE FROM {table}")
             self.store.execute("UPDATE item SET related = 0")
         self.store.set_setting(PIECES, tokens.fingerprint)

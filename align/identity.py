@@ -78,8 +78,8 @@ def find_unchanged(store: Store, document: Document) -> StoredDocument | None:
     return same[0] if same else None
 
 
-def find_stored(store: Store, document: Document, claimed: Set[int]) -> StoredDocument | None:
-    """The stored document that `document` is; None where it is a new one.
+def find_stored(store: Store, document: Document, sender: Sender, claimed: Set[int]) -> StoredDocument | None:
+    """The stored document that `document`, of this `sender`, is; None where it is a new one.
 
     In this order: the same external id, present or former; the same content, or one alike, in the same
     file and place (of a file that holds one document, whatever it says now); the same address, and the
@@ -99,7 +99,6 @@ def find_stored(store: Store, document: Document, claimed: Set[int]) -> StoredDo
     ):
         return found  # the same place of the same file, named twice
     questions = [_in_place, _moved] if document.form is Form.ARTICLE else [_in_place]
-    sender = sender_of(document)
     candidates = (found for question in questions for found in question(store, document, sender))
     return next((found for found in candidates if found.number not in claimed), None)
 

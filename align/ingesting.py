@@ -90,10 +90,11 @@ class Intake:
         self, document: Document, segments: Sequence[Segment], report: IngestReport
     ) -> list[tuple[int, Item]]:
         """Store a document that is new or has changed; returns (number, item) of what needs vectors."""
-        stored = find_stored(self.store, document, self.claimed)
+        sender = sender_of(document)
+        stored = find_stored(self.store, document, sender, self.claimed)
         known = stored.number if stored else None
         before = {item.id: item for item in self.store.items_of_document(known)} if known else {}
-        number = self.store.put_document(document, fields_digest(document), sender_of(document), known)
+        number = self.store.put_document(document, fields_digest(document), sender, known)
         self.claimed.add(number)
         items = self._items(document, segments, number, before)
         gone = before.keys() - {item.id for item in items}

@@ -223,4 +223,10 @@ MIGRATIONS: tuple[str, ...] = (
         shingles BLOB NOT NULL, sentence_weights BLOB NOT NULL, length INTEGER NOT NULL, views BLOB, sentences BLOB
     ) STRICT;
     """,
+    # 12: who came into which neighbourhoods, a row a run, so that not every neighbourhood that changes is written anew
+    """
+    CREATE TABLE neighbour_push (
+        run INTEGER PRIMARY KEY, numbers BLOB NOT NULL, slots BLOB NOT NULL, similarities BLOB NOT NULL
+    ) STRICT;
+    """,
 )

@@ -40,6 +40,16 @@ def pairs_of(ones: Numbers, others: Numbers) -> Pairs:
     return np.stack([np.minimum(ones, others), np.maximum(ones, others)], axis=1)
 
 
+@dataclass(frozen=True, eq=False)
+class Pushes:
+    """Who came into which neighbourhoods in a `run`: the items (n,) that these are of, the `slots` (n,) of the newcomers, and the `similarities` (n,) of the two."""
+
+    run: int
+    numbers: Numbers
+    slots: NDArray[np.int8]
+    similarities: Vectors
+
+
 class Neighbourhoods:
     """For each item number the similarities of its nearest in every slot: rows of shape (slots, NEAREST), -1.0 where there are fewer."""
 
@@ -47,6 +57,7 @@ class Neighbourhoods:
         self._places = np.full(256, -1, dtype=np.int64)  # by item number
         self._rows: Vectors = np.empty((0, len(SLOTS), NEAREST), dtype=np.float32)
         self._reach: Vectors = np.empty((0, len(SLOTS)), dtype=np.float32)
+        self._runs: Numbers = np.empty(0, dtype=np.int64)
         self._used = 0
 
     def __contains__(self, number: int) -> bool:
@@ -57,8 +68,8 @@ class Neighbourhoods:
         inside = numbers < len(self._places)
         return inside & (self._places[np.where(inside, numbers, 0)] >= 0)
 
-    def put(self, numbers: Numbers, rows: Vectors) -> None:
-        """Remember the `rows` (n, slots, NEAREST) of items (n,)."""
+    def put(self, numbers: Numbers, rows: Vectors, runs: int | Numbers) -> None:
+        """Remember the `rows` (n, slots, NEAREST) of items (n,), as they were after these `runs`: one, or (n,)."""
         if len(numbers) and int(numbers.max()) >= len(self._places):
             self._places = np.append(self._places, np.full(int(numbers.max()) + len(self._places), -1, dtype=np.int64))
         fresh = numbers[self._places[numbers] < 0]
@@ -66,13 +77,14 @@ class Neighbourhoods:
         if needed > len(self._rows):
             grown = np.full((max(256, 2 * needed), len(SLOTS), NEAREST), -1.0, dtype=np.float32)
             grown[: self._used] = self._rows[: self._used]
-            self._rows, self._reach = (
-                grown,
-                np.append(self._reach, np.empty((len(grown) - len(self._reach), len(SLOTS)), np.float32), axis=0),
-            )
+            more = len(grown) - len(self._rows)
+            self._reach = np.append(self._reach, np.empty((more, len(SLOTS)), np.float32), axis=0)
+            self._runs = np.append(self._runs, np.empty(more, np.int64))
+            self._rows = grown
         self._places[fresh] = np.arange(self._used, needed)
         self._used = needed
         places = self._places[numbers]
+        self._runs[places] = runs
         self._rows[places] = rows
         self._reach[places] = np.maximum(rows.min(axis=2) - SLACK, FLOOR)
 
@@ -88,7 +100,15 @@ class Neighbourhoods:
         """The similarity (n,) that an item of a slot must have to be near each of `numbers`: inclusive, with slack; FLOOR where any does."""
         return np.asarray(self._reach[self._places[numbers], slots])
 
-    def push(self, numbers: Numbers, slot: int, similarities: Vectors) -> None:
+    def let_in(self, pushes: Pushes) -> None:
+        """Let newcomers into the neighbourhoods that there are and that do not know them yet."""
+        known = self.contains(pushes.numbers)
+        known[known] = self._runs[self._places[pushes.numbers[known]]] < pushes.run
+        for slot in np.unique(pushes.slots[known]).tolist():
+            here = known & (pushes.slots == slot)
+            self._push(pushes.numbers[here], slot, pushes.similarities[here])
+
+    def _push(self, numbers: Numbers, slot: int, similarities: Vectors) -> None:
         """Let newcomers into the rows of `slot` of items (n,), at these `similarities` (n,); an item may be named for several."""
         known, at = np.unique(numbers, return_inverse=True)
         order = np.lexsort((-similarities, at))
@@ -100,7 +120,7 @@ class Neighbourhoods:
         rows = self.rows(known)
         together = np.sort(np.concatenate([rows[:, slot], newcomers], axis=1), axis=1)
         rows[:, slot] = together[:, ::-1][:, :NEAREST]
-        self.put(known, rows)
+        self.put(known, rows, self._runs[self._places[known]])
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,16 @@ from align.store import DATABASE, Store
 
 FOLDER = "reembedding"
 BATCH = 512
-DERIVED = ("relation", "comparison", "vectors", "quantities", "traits", "neighbourhood", "frequent_sentence")
+DERIVED = (
+    "relation",
+    "comparison",
+    "vectors",
+    "quantities",
+    "traits",
+    "neighbourhood",
+    "neighbour_push",
+    "frequent_sentence",
+)
 """The tables that depend on the model and on how texts are split, and are taken over as they are in the copy."""
 PASSING = ("vectors_gone", "touched", "sentence_left", "neighbour_left")
 """The tables of what waits to be done, which is done in the copy."""
@@ -144,6 +153,7 @@ def _switch(pipeline: Pipeline, beside: _Beside, encoder: Encoder, model: str) -
         store.set_setting(PIECES, beside.tokens.fingerprint)
         store.set_setting("generation", str(max(store.generation(), beside.store.generation()) + 1))
         # What other processes hold in memory of the relations is of the old model.
-        store.set_setting("relating_runs", str(int(store.setting("relating_runs") or 0) + 1))
+        runs = (int(one.setting("relating_runs") or 0) for one in (store, beside.store))
+        store.set_setting("relating_runs", str(max(runs) + 1))
         regroup(store, "model", everything=True)
         return store.count_items()

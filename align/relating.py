@@ -14,8 +14,8 @@ from align.describing import Described, TokenReader, in_columns
 from align.description_rows import PIECES, DescriptionRows, Progress
 from align.index import SLOTS, NeighbourIndex, slot_of
 from align.language import lang_code, lang_of
-from align.nearest import Nearest, nearest_of
-from align.neighbourhoods import FLOOR, NEAREST, Neighbourhoods, Numbers, SharedKeys, pairs_of
+from align.nearest import nearest_of
+from align.neighbourhoods import FLOOR, NEAREST, Neighbourhoods, Numbers, Pushes, SharedKeys, pairs_of
 from align.records import Relation, Vectors
 from align.relations import compare, identical, margins, opinions_of, relation_of, shown_margin
 from align.store import Store
@@ -56,17 +56,21 @@ class Relating:
 
         All or nothing: committed at the end, so a killed process leaves the items waiting.
         """
-        with self.store.writing():
-            self.descriptions.ready(tokens, dimension, progress)
-            self.catch_up()
-            changed: set[str] = set()
-            self._let_go(index, tokens, dimension, progress)
-            waiting = dict(self.store.waiting())
-            if waiting:
-                self._run += 1
-                changed = self._relate(waiting, index, tokens, dimension, progress)
-                self.store.set_setting("relating_runs", str(self._run))
-                self.store.touch(changed)
+        changed: set[str] = set()
+        try:
+            with self.store.writing():
+                self.descriptions.ready(tokens, dimension, progress)
+                self.catch_up()
+                self._let_go(index, tokens, dimension, progress)
+                waiting = dict(self.store.waiting())
+                if waiting:
+                    self._run += 1
+                    changed = self._relate(waiting, index, tokens, dimension, progress)
+                    self.store.set_setting("relating_runs", str(self._run))
+                    self.store.touch(changed)
+        except BaseException:
+            self._forget()  # what is in memory is ahead of the store
+            raise
         return changed
 
     def catch_up(self, near: bool = True) -> None:
@@ -79,6 +83,8 @@ class Relating:
         if runs != self._run:
             if near:
                 self.near.put(*self.rows.similarities(self._run))
+                for pushes in self.rows.pushes(self._run):
+                    self.near.let_in(pushes)
             found = self.rows.keys(self._run)
             fresh = {number: keys for number, keys in found.items() if self._noted.get(number) != hash(keys.tobytes())}
             self.keys.remove([number for number in fresh if number in self._noted])
@@ -151,8 +157,15 @@ class Relating:
             self.near.reach,
             progress and (lambda done: progress(f"neighbours of {done} of {len(numbers)} items")),
         )
-        self.near.put(numbers, found.similarities)
-        pushed = self._let_in(found, numbers, slots, fresh)
+        self.near.put(numbers, found.similarities, self._run)
+        entering = np.isin(numbers[found.places], fresh)
+        pushes = Pushes(
+            self._run,
+            found.reached[entering],
+            slots[found.places[entering]].astype(np.int8),
+            found.cosines[entering],
+        )
+        self.near.let_in(pushes)
         has = found.numbers >= 0
         nearest = pairs_of(np.broadcast_to(numbers[:, None, None], has.shape)[has], found.numbers[has])
         alive = np.concatenate([part for shelf in index.shelves for part, _ in shelf.parts()])
@@ -164,15 +177,13 @@ class Relating:
             self.rows.put(compared)
         affected = before | set(numbers.tolist())
         affected |= set() if compared is None else {*compared.a.tolist(), *compared.b.tolist()}
-        gone = self._let_out(sorted(pushed))
+        gone = self._let_out(np.unique(pushes.numbers).tolist())
         self.rows.put_neighbourhoods(
             self._run,
             zip(numbers.tolist(), self.near.rows(numbers), (keys[number] for number in numbers.tolist()), strict=True),
         )
-        changed_numbers = np.array(sorted(pushed), dtype=np.int64)
-        self.rows.put_similarities(
-            self._run, zip(changed_numbers.tolist(), self.near.rows(changed_numbers), strict=True)
-        )
+        self.rows.put_pushes(pushes)
+        self.rows.write_back(self._run, self.near)
         ids = self.store.ids_of(numbers.tolist()).values()
         self.store.mark_related(ids)
         return {*ids, *gone[1], *self._settle(affected | gone[0], compared)}
@@ -187,15 +198,6 @@ class Relating:
             keys |= self.descriptions.keys(missing)
         self._note_keys({number: keys[number] for number in numbers[~self.near.contains(numbers)].tolist()})
         return keys
-
-    def _let_in(self, found: Nearest, numbers: Numbers, slots: NDArray[np.int64], fresh: Numbers) -> set[int]:
-        """Let the fresh ones of `numbers` into the neighbourhoods that they reach; returns the items whose these are."""
-        entering = np.isin(numbers[found.places], fresh)
-        others, came, cosines = found.reached[entering], slots[found.places[entering]], found.cosines[entering]
-        for slot in np.unique(came).tolist():
-            here = came == slot
-            self.near.push(others[here], slot, cosines[here])
-        return set(others.tolist())
 
     def _let_out(self, changed: Sequence[int]) -> tuple[set[int], set[str]]:
         """Drop the pairs that are in neither item's neighbourhood any more; returns their items, by number and by id."""

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from align.neighbourhoods import COMMON_KEY, Neighbourhoods, SharedKeys
+from align.neighbourhoods import COMMON_KEY, Neighbourhoods, Pushes, SharedKeys
 from align.records import Kind
 from align.relations import Comparison, margins, opinions_of, relation_of
 from align.verifier import FEATURES, FLOOR_LOGIT
@@ -84,13 +84,16 @@ def test_a_key_that_very_many_share_proposes_nothing() -> None:
 
 
 def test_a_newcomer_raises_what_it_takes_to_be_near() -> None:
-    """A full list's last one is pushed out by a nearer one, and only in its own slot."""
+    """A full list's last one is pushed out by a nearer one, only in its own slot, and not by one that the list has seen."""
     near = Neighbourhoods()
     rows = np.full((1, 5, 16), 0.5, dtype=np.float32)
     rows[0, 0] = np.linspace(0.9, 0.4, 16)
-    near.put(np.array([700]), rows)
+    near.put(np.array([700]), rows, 4)
     before = float(near.reach(np.array([700]), 0)[0])
-    near.push(np.array([700]), 0, np.array([0.8]))
+    newcomer = np.array([700]), np.array([0], dtype=np.int8), np.array([0.8], dtype=np.float32)
+    near.let_in(Pushes(4, *newcomer))
+    assert float(near.reach(np.array([700]), 0)[0]) == before
+    near.let_in(Pushes(5, *newcomer))
     assert float(near.reach(np.array([700]), 0)[0]) > before
     assert near.rows(np.array([700]))[0, 1].tolist() == [0.5] * 16
     near.remove(np.array([700]))
@@ -110,9 +113,10 @@ def test_newcomers_let_in_together_leave_the_nearest_of_all(
     rows = np.full((3, 5, 16), -1.0, dtype=np.float32)
     for number, own in enumerate(before):
         rows[number, 2, : len(own)] = own
-    near.put(np.arange(3), rows)
+    near.put(np.arange(3), rows, 6)
     numbers, similarities = (np.array([one[side] for one in newcomers]) for side in (0, 1))
-    near.push(numbers.astype(np.int64), 2, similarities.astype(np.float32))
+    slots = np.full(len(newcomers), 2, dtype=np.int8)
+    near.let_in(Pushes(7, numbers.astype(np.int64), slots, similarities.astype(np.float32)))
     for number, own in enumerate(before):
         came = [similarity for whose, similarity in newcomers if whose == number]
         expected = sorted([*own, *[-1.0] * (16 - len(own)), *came], reverse=True)[:16]
