@@ -20,7 +20,9 @@ from align.errors import (
     ModelMismatchError,
     NotFoundError,
 )
+from align.rows import shown
 from align.shapes import decision_shape
+from service.entries import UNREADABLE
 
 PROBLEM = "application/problem+json"
 STATUS_OF: tuple[tuple[type[AlignError], HTTPStatus], ...] = (
@@ -32,6 +34,8 @@ STATUS_OF: tuple[tuple[type[AlignError], HTTPStatus], ...] = (
     (AlignError, HTTPStatus.INTERNAL_SERVER_ERROR),
 )
 RETRY_SECONDS = 2
+SECRETS = ("secret", "key", "token")
+"""Fields whose value no answer repeats."""
 
 
 class BusyError(AlignError):
@@ -108,7 +112,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
-        errors = [{"place": ".".join(map(str, found["loc"])), "reason": str(found["msg"])} for found in error.errors()]
+        errors = [_fault(found) for found in error.errors()]
         detail = "; ".join(f"{found['place']}: {found['reason']}" for found in errors)
         return answer(request, problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors), detail)
 
@@ -122,6 +126,10 @@ def add_problem_handlers(app: FastAPI) -> None:
         extra = error.extra if isinstance(error, Problem) else {}
         headers = dict(error.headers or {})
         detail = str(error.detail)
+        if (
+            detail == "There was an error parsing the body"
+        ):  # FastAPI's words for whatever the JSON parser raised beyond JSONDecodeError
+            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"body: it is JSON {UNREADABLE}; send a flat object")
         if detail == HTTPStatus(error.status_code).phrase:  # the framework's own, which says no more than the status
             path = request.url.path
             if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -130,6 +138,17 @@ def add_problem_handlers(app: FastAPI) -> None:
             elif error.status_code == HTTPStatus.NOT_FOUND:
                 detail = f"there is nothing at {path[:200]}; /openapi.json describes what there is"
         return answer(request, problem(error.status_code, detail, headers, **extra), detail)
+
+
+def _fault(found: Any) -> dict[str, str]:
+    """What pydantic found wrong, with its place and, where it is short, the value that was given."""
+    place, reason = ".".join(map(str, found["loc"])), str(found["msg"]).removeprefix("Value error, ")
+    if found["type"] == "json_invalid":
+        return {"place": "body", "reason": f"it is not JSON (character {found['loc'][-1]}: {found['ctx']['error']})"}
+    given = found.get("input")
+    if found["type"] != "missing" and found["loc"][-1] not in SECRETS and isinstance(given, str | int | float | bool):
+        reason += f"; given is {shown(given).encode('utf-8', 'replace').decode()}"
+    return {"place": place, "reason": reason}
 
 
 def _methods(request: Request) -> list[str]:

@@ -24,7 +24,7 @@ async def cluster_filter(
     lang: Langs = None,
     missing: Annotated[list[str] | None, Query(description="Only stories that lack each of these languages.")] = None,
     min_langs: Annotated[int, Query(ge=1, le=100, description="Only stories in at least so many languages.")] = 1,
-    min_items: Annotated[int, Query(ge=1, description="Only stories of at least so many items.")] = 1,
+    min_items: Annotated[int, Query(ge=1, lt=2**63, description="Only stories of at least so many items.")] = 1,
     kind: Kinds = None,
     min_score: Score = None,
     source: Sources = None,

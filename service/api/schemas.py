@@ -6,7 +6,7 @@ import json
 from typing import Annotated, Any, Literal
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from service.problems import PROBLEM
 
@@ -62,6 +62,19 @@ def errors(*codes: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def _whole(text: str) -> str:
+    for place, character in enumerate(text):
+        if "\ud800" <= character <= "\udfff":
+            raise ValueError(
+                f"character {place} is half of a surrogate pair (U+{ord(character):04X}); send whole characters"
+            )
+    return text
+
+
+Text = Annotated[str, AfterValidator(_whole)]
+"""A string that is Unicode text: JSON can write half of a surrogate pair, which is no character."""
+
+
 class ItemIn(BaseModel):
     """One text to store, as a line of the contract's JSONL."""
 
@@ -81,9 +94,9 @@ class TextIn(BaseModel):
     """A text that is looked up and not stored."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"title": _EXAMPLE_TITLE, "text": _EXAMPLE_TEXT}]})
-    text: str
-    title: str = ""
-    published: str | None = Field(None, description="ISO 8601.")
+    text: Text
+    title: Text = ""
+    published: Text | None = Field(None, description="ISO 8601.")
 
 
 class ItemOut(BaseModel):
@@ -203,9 +216,9 @@ class DecisionIn(BaseModel):
         }
     )
     kind: Literal["same_story", "not_same_story", "split", "translation"]
-    items: list[str] = Field(min_length=1, max_length=1000, description="Ids or external ids.")
-    by: str = Field("", max_length=200)
-    note: str = Field("", max_length=2000)
+    items: list[Text] = Field(min_length=1, max_length=1000, description="Ids or external ids.")
+    by: Text = Field("", max_length=200)
+    note: Text = Field("", max_length=2000)
 
 
 class DecisionOut(BaseModel):
@@ -288,8 +301,8 @@ class WebhookIn(BaseModel):
     """Where changes are to be sent. Without a `secret` one is made; `after` is the number of the last change not wanted."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"url": "https://cms.example.org/hooks/samestory"}]})
-    url: str = Field(max_length=2000)
-    secret: str | None = Field(None, max_length=200, description="`whsec_` and base64 of 24 to 64 bytes.")
+    url: Text = Field(max_length=2000)
+    secret: Text | None = Field(None, max_length=200, description="`whsec_` and base64 of 24 to 64 bytes.")
     after: int | None = Field(None, ge=0, lt=2**63)
 
 
