@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import Match, Mount
 
 from align.errors import (
     AlignError,
@@ -134,6 +134,8 @@ def add_problem_handlers(app: FastAPI) -> None:
             path = request.url.path
             if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
                 headers["Allow"] = ", ".join(_methods(request))
+                if request.method == "OPTIONS":
+                    return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
                 detail = f"{request.method} is not answered at {path[:200]}; there are {headers['Allow']}"
             elif error.status_code == HTTPStatus.NOT_FOUND:
                 detail = f"there is nothing at {path[:200]}; /openapi.json describes what there is"
@@ -157,6 +159,11 @@ def _methods(request: Request) -> list[str]:
     found = [
         method
         for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
-        if any(route.matches({**fresh, "method": method})[0] is Match.FULL for route in request.app.routes)
+        if any(
+            route.matches({**fresh, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+            if method == "GET"
+            or not isinstance(route, Mount)  # a mounted folder of files takes any method, to refuse it
+        )
     ]
-    return [*found, "HEAD"] if "GET" in found else found
+    return [*found, *(["HEAD"] if "GET" in found else []), "OPTIONS"]

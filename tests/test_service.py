@@ -351,10 +351,14 @@ def test_a_body_of_another_kind_is_refused(client: httpx.Client, headers: dict[s
 
 
 def test_a_405_names_what_is_answered(client: httpx.Client) -> None:
-    """A method that a path does not have is refused with all that it has, and HEAD is answered like GET."""
+    """A method that a path does not have is refused with all that it has, which OPTIONS tells too, and HEAD is answered like GET."""
     answer = client.patch("/v1/items")
     problem(answer, 405)
-    assert answer.headers["allow"].split(", ") == ["GET", "POST", "HEAD"]
+    assert answer.headers["allow"].split(", ") == ["GET", "POST", "HEAD", "OPTIONS"]
+    asked = client.options("/v1/items")
+    assert (asked.status_code, asked.content, asked.headers["allow"]) == (204, b"", answer.headers["allow"])
+    problem(client.options("/v1/nowhere"), 404)
+    assert client.post("/static/desk.js").headers["allow"] == "GET, HEAD, OPTIONS"
     head, get = client.head("/v1/items?limit=1"), client.get("/v1/items?limit=1")
     assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", get.headers["etag"])
     assert head.headers["content-length"] == get.headers["content-length"]
