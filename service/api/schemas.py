@@ -54,11 +54,14 @@ _MEANING = {
 }
 
 
+PROBLEM_CONTENT: dict[str, Any] = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
 def errors(*codes: int) -> dict[int | str, dict[str, Any]]:
     """The problem documents that a route may answer with, for its description."""
-    content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
-        code: {"description": _MEANING[code], "content": content} for code in sorted({401, 403, 422, 429, 503, *codes})
+        code: {"description": _MEANING[code], "content": PROBLEM_CONTENT}
+        for code in sorted({401, 403, 422, 429, 503, *codes})
     }
 
 
