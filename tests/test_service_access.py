@@ -70,6 +70,15 @@ def test_keys_open_what_their_scopes_name(tmp_path: Path, index: Path) -> None:
         problem(client.get("/v1/items", headers=reader), 401)
 
 
+@pytest.mark.parametrize("rate", ["0/second", "-1/second", "100/second;5/minute", "5/fortnight"])
+def test_a_rate_that_is_none_is_refused(tmp_path: Path, rate: str) -> None:
+    """A key's rate is one limit above nothing: what would never let it ask, or count in part, makes no key."""
+    refused = command("keys", "add", "Desk", "--rate", rate, "--index", tmp_path, check=False)
+    assert refused.returncode == 2
+    assert repr(rate) in refused.stderr
+    assert command("keys", "list", "--index", tmp_path).stdout == ""
+
+
 def test_keys_are_kept_hashed(tmp_path: Path) -> None:
     """The index folder holds no key's text."""
     text = json.loads(command("keys", "add", "Desk", "--index", tmp_path, "--json").stdout)["key"]

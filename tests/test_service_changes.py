@@ -114,6 +114,13 @@ def test_webhooks_are_signed_retried_and_survive_a_restart(tmp_path: Path) -> No
             assert httpx.delete(f"{running.url}/v1/webhooks/{made['id']}").status_code == 204
 
 
+def test_an_address_that_nothing_can_be_sent_to_is_refused(server: str) -> None:
+    """A webhook's address is a whole one over HTTP, without a space or a line's end."""
+    for url in ("", "ftp://a/b", "http://", "http://a:99999/", "http://[::1", "http://a/ b", "http://a/b\n"):
+        refused = problem(httpx.post(f"{server}/v1/webhooks", json={"url": url}), 422)
+        assert repr(url) in str(refused["detail"])
+
+
 def test_a_webhook_sends_again_what_came_after_a_change(tmp_path: Path) -> None:
     """A receiver that was away for long, or has lost what it got, is sent the changes after any number again; a slow one keeps no other waiting."""
     index = ingest(tmp_path, "seeds/port-strike.jsonl")
