@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -120,9 +121,9 @@ def add_problem_handlers(app: FastAPI) -> None:
     async def _http(request: Request, error: HTTPException) -> Response:
         sign_in = error.status_code == HTTPStatus.UNAUTHORIZED and not request.url.path.startswith("/v1")
         if sign_in and "text/html" in request.headers.get("accept", ""):
-            return RedirectResponse(
-                f"/sign-in?{'' if request.method != 'GET' else f'next={request.url.path}'}", HTTPStatus.SEE_OTHER
-            )
+            here = f"{request.url.path}{f'?{request.url.query}' if request.url.query else ''}"
+            back = f"?next={quote(here)}" if request.method == "GET" else ""
+            return RedirectResponse(f"/sign-in{back}", HTTPStatus.SEE_OTHER)
         extra = error.extra if isinstance(error, Problem) else {}
         headers = dict(error.headers or {})
         detail = str(error.detail)

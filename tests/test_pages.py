@@ -15,6 +15,10 @@ import pytest
 from conftest import ROOT
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from align.instants import timestamp
+from align.records import Item
+from service.desk.pages import latest, month_of, words
+
 expect.set_options(timeout=60_000)  # nothing here is timed: the machine may be busy
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 OPTIONS = [
@@ -82,6 +86,47 @@ def test_pointing_at_a_sentence_lights_its_counterparts(page: Page, server: str)
     assert page.locator(".s.lit").count() >= 2
 
 
+def test_a_headline_stands_once(page: Page, server: str) -> None:
+    """A version's headline is marked in its heading and not told again in its text, on a story's page, in the queue and beside a draft."""
+    page.goto("/check")
+    page.get_by_label("The draft").fill(DRAFT)
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("heading", name="Covered", exact=True)).to_be_visible()
+    for path in ("", "/decide", story_path(server)):
+        if path:
+            page.goto(path)
+        cards = page.locator("article.version:has(h2 .s, h3 .s)").all()
+        assert cards
+        for card in cards:
+            headline = card.locator("h2, h3").first.inner_text()
+            assert card.inner_text().count(headline) == 1, headline
+    title = "Pelikan im Hafen von Kiel"
+    item = {"id": "echo", "title": title, "text": f"{title}\n\nIm Hafen von Kiel ist ein Pelikan gelandet."}
+    assert httpx.post(f"{server}/v1/items", json=item, timeout=60).json()["results"][0]["status"] == "added"
+    page.goto("/items/echo")
+    assert page.locator("main").inner_text().count(title) == 1
+    httpx.delete(f"{server}/v1/items/echo", timeout=60)
+
+
+def test_a_story_leads_with_the_readers_language(browser: Browser, server: str) -> None:
+    """Where a story has a version in the reader's language, its headline leads on the wall and in the matrix, and it is the base of its page."""
+    for locale, headline in [
+        ("ja", "横浜など3港でゲート停止"),
+        ("de", "legt Terminaltore"),
+        ("en", "Cyberattack adds"),
+    ]:
+        context = browser.new_context(base_url=server, locale=locale)
+        opened = context.new_page()
+        opened.goto("/?q=Meridian")
+        expect(opened.locator(".card h3", has_text=headline)).to_have_count(1)
+        opened.goto(story_path(server))
+        expect(opened.locator("article.base h2")).to_contain_text(headline)
+        expect(opened.locator("article.base")).to_have_attribute("lang", locale)
+        opened.locator(".swap").first.click()
+        expect(opened.locator("article.base h2")).not_to_contain_text(headline)
+        context.close()
+
+
 def test_search_and_filters(page: Page) -> None:
     """The wall shows only stories that hold the searched words, in the language asked for."""
     page.goto("/")
@@ -107,7 +152,7 @@ def test_a_draft_is_checked(page: Page) -> None:
     expect(page.locator("article.base .s.only")).to_contain_text("brass band")
     expect(page.locator(".differs")).to_contain_text("600,000")
     expect(page.locator(".differs")).to_contain_text("400,000")
-    expect(page.get_by_text("What the others have and the draft lacks").first).to_be_visible()
+    expect(page.get_by_text("What this version has and the draft lacks").first).to_be_visible()
     page.get_by_label("The draft").fill(
         "Zoo names elephant\n\nThe zoo in Leipzig has named its newborn calf Kiran after a public vote."
     )
@@ -156,6 +201,39 @@ def test_a_story_is_split_and_restored(page: Page, server: str) -> None:
     expect(page.locator(".recent")).to_contain_text("taken back")
     page.goto(path)
     expect(page.locator(".timeline li")).to_have_count(n_items)
+
+
+def test_stories_are_merged_by_the_address_of_the_other(browser: Browser, server: str) -> None:
+    """Another story is named by the address of its page; what is named by nothing, and a decision on nothing, are explained."""
+    page = browser.new_page(base_url=server, locale="en")
+    path, other = story_path(server), story_path(server, "port-strike-04.en")
+    n_items, n_others = (
+        len(httpx.get(f"{server}/v1/clusters/{found.rsplit('/', 1)[1]}").json()["items"]) for found in (path, other)
+    )
+    page.goto(path)
+    page.get_by_placeholder("Address or id of the other story").fill("no-such-story")
+    page.get_by_role("button", name="Merge").click()
+    expect(page.get_by_role("alert")).to_have_text("No item and no story goes by “no-such-story”.")
+    page.get_by_role("link", name="Back").click()
+    page.get_by_role("button", name="Split off").click()
+    expect(page.get_by_role("alert")).to_contain_text("Choose at least one item")
+    page.get_by_role("link", name="Back").click()
+    page.get_by_placeholder("Address or id of the other story").fill(server + other)
+    page.get_by_role("button", name="Merge").click()
+    expect(page.locator(".timeline li")).to_have_count(n_items + n_others)
+    page.keyboard.press("u")
+    expect(page.locator(".timeline li")).to_have_count(n_items)
+    page.close()
+
+
+def test_an_error_page_is_in_the_readers_language(browser: Browser, server: str) -> None:
+    """A page that is not there says so in the reader's language and nothing of programs."""
+    context = browser.new_context(base_url=server, locale="de")
+    opened = context.new_page()
+    for path in ("/nowhere", "/stories/none", "/items/none"):
+        opened.goto(path)
+        assert opened.locator("main").inner_text().split("\n\n")[1:] == ["Diese Seite gibt es nicht.", "Geschichten"]
+    context.close()
 
 
 def test_a_forged_form_decides_nothing(server: str) -> None:
@@ -248,6 +326,10 @@ def test_the_pages_work_on_a_phone_and_by_keyboard(page: Page, server: str) -> N
     for path in (*PATHS, story_path(server)):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+        for link in page.locator(".masthead nav a").all():
+            place = link.bounding_box()
+            assert place is not None
+            assert place["x"] + place["width"] <= 375, path
     for key, path in [("c", "/check"), ("d", "/decide"), ("m", "/missing"), ("n", "/numbers"), ("s", "/")]:
         page.evaluate("document.activeElement.blur()")
         page.keyboard.press("g")
@@ -264,7 +346,7 @@ def test_the_desk_speaks_four_languages(browser: Browser, server: str) -> None:
     """The desk follows the browser's language, the switch overrules it, and the choice of dark stays."""
     for locale, heading in [
         ("en", "Stories"),
-        ("ja", "記事一覧"),
+        ("ja", "話題一覧"),
         ("de", "Geschichten"),
         ("it", "Storie"),
         ("fr", "Stories"),
@@ -294,8 +376,35 @@ def test_the_catalogues_have_the_same_words() -> None:
     assert found.keys() == {"en", "ja", "de", "it"}
     for catalogue in found.values():
         assert catalogue.keys() == found["en"].keys()
-        for key, words in catalogue.items():
-            assert sorted(re.findall(r"{\w+}", words)) == sorted(re.findall(r"{\w+}", found["en"][key])), key
+        for key, said in catalogue.items():
+            assert sorted(re.findall(r"{\w+}", said)) == sorted(re.findall(r"{\w+}", found["en"][key])), key
+
+
+def test_every_word_is_used() -> None:
+    """No catalogue keeps words that no page says."""
+    pages = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "service").rglob("*") if path.suffix in (".html", ".py")
+    )
+    named = re.compile(
+        r"(kind|lang|what|because|doubt|extent|theme|unit|error)_"
+    )  # these are put together from a value
+    unused = [
+        key for key in words("en") if not named.match(key) and f'"{key}"' not in pages and f"'{key}'" not in pages
+    ]
+    assert unused == []
+
+
+def test_stories_in_order_of_time_are_in_order_of_months() -> None:
+    """The newest of items counts by the moment, not by how it is written, and so does a story's month."""
+    stamps = ["2026-03-31T23:30:00-05:00", "2026-04-01T01:00:00+09:00", "2026-03-31"]
+    items = [
+        Item(f"i{number}", "d", "en", 1.0, "", "text", None, None, stamp, 0, 4)
+        for number, stamp in enumerate([*stamps, None])
+    ]
+    assert latest(items) == stamps[0]
+    assert latest(items[3:]) == ""
+    ordered = sorted(stamps, key=timestamp)
+    assert [month_of(stamp) for stamp in ordered] == ["2026-03", "2026-03", "2026-04"]
 
 
 def test_the_queue_gives_its_reasons_in_the_readers_language(browser: Browser, server: str) -> None:

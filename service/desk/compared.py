@@ -49,6 +49,20 @@ class Compared:
         """The sentences of a that b has."""
         return frozenset(range(len(self.a))) - set(self.differences.left_out)
 
+    def between(self, side: int) -> str:
+        """What stands between two sentences of a (0) or b (1): a space, which Japanese does without."""
+        return "" if self.alignment.langs[side] == "ja" else " "
+
+    @property
+    def body_a(self) -> list[int]:
+        """The sentences of a without its title, also where the text begins with the title once more."""
+        return _body(self.a, self.titled[0])
+
+    @property
+    def body_b(self) -> list[int]:
+        """The same of b."""
+        return _body(self.b, self.titled[1])
+
     @property
     def contradictions(self) -> list[Contradiction]:
         """Figures and names that differ."""
@@ -89,6 +103,13 @@ def _compared(alignment: Alignment, titled: tuple[bool, bool], encoder: Encoder)
             mates[place] = bead.a
     moved = frozenset(place for bead in alignment.moved for place in bead.b)
     return Compared(alignment, differences(alignment, encoder), tuple(mates), moved, titled)
+
+
+def _body(sentences: Sequence[str], titled: bool) -> list[int]:
+    begin = 1 if titled else 0
+    if titled and len(sentences) > 2 and sentences[1].split() == sentences[0].split():
+        begin = 2
+    return list(range(begin, len(sentences)))
 
 
 def _all_beads(alignment: Alignment) -> tuple[Bead, ...]:

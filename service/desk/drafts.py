@@ -28,13 +28,13 @@ def check_form(request: Request, caller: Reader) -> Any:
 @router.post("/check")
 def check_draft(request: Request, pipeline: Served, caller: Reader, text: Annotated[str, Form()] = "") -> Any:
     """What is known of a pasted draft; nothing is stored."""
+    most = request.app.state.settings.max_item_characters
+    if len(text) > most:
+        return render(request, "check.html", 422, text=text, checked=None, problem="draft_long", n=len(text), most=most)
     try:
-        most = request.app.state.settings.max_item_characters
-        if len(text) > most:
-            raise InputError(f"{len(text)} characters are over the {most} that a draft may have")
         checked = pipeline.check(text)
-    except InputError as error:
-        return render(request, "check.html", 422, text=text, checked=None, problem=str(error))
+    except InputError:  # its one complaint of a text: nothing in it is a story's
+        return render(request, "check.html", 422, text=text, checked=None, problem="draft_empty")
     matches = checked.matches[:COMPARED]
     comparisons = (
         compare_items(checked.item, [match.variant.item for match in matches], pipeline.encoder) if matches else []
@@ -48,6 +48,6 @@ def check_draft(request: Request, pipeline: Served, caller: Reader, text: Annota
     return render(
         request, "check.html", text=text, checked=checked, problem=None, versions=list(zip(matches, comparisons, strict=True)),
         rest=checked.matches[COMPARED:], first=min(dated, key=lambda item: timestamp(item.published or ""), default=None), matched=matched,
-        langs=sorted({match.variant.item.lang for match in checked.matches}), stories=sorted({match.cluster for match in checked.matches}),
+        langs=sorted({match.variant.item.lang for match in checked.matches}), stories=list({match.cluster: match.variant.item for match in reversed(checked.matches)}.items())[::-1],
         contradictions=sorted(contradictions.items(), key=lambda entry: checked.item.text.find(entry[0])),
     )  # fmt: skip
