@@ -86,6 +86,24 @@ def test_pointing_at_a_sentence_lights_its_counterparts(page: Page, server: str)
     assert page.locator(".s.lit").count() >= 2
 
 
+def test_sentences_are_gone_through_by_keyboard(page: Page, server: str) -> None:
+    """Keys alone go from sentence to sentence of the base and light what says the same; where the keyboard is can always be seen."""
+    page.goto(story_path(server))
+    own = page.locator("article.base .s")
+    for place in (0, 1, 2):
+        page.keyboard.press(".")
+        expect(own.nth(place)).to_have_class(re.compile(r"\blit\b"))
+    assert page.locator("article.version:not(.base) .s.lit").count() > 0
+    page.keyboard.press(",")
+    expect(own.nth(1)).to_have_class(re.compile(r"\blit\b"))
+    expect(page.locator("article.base .s.lit")).to_have_count(1)
+    page.locator(".switch a").first.focus()
+    ring = page.evaluate(
+        "(() => { const style = getComputedStyle(document.activeElement); return parseFloat(style.outlineOffset) + parseFloat(style.outlineWidth) })()"
+    )
+    assert ring <= 0  # within the group, which cuts off what stands out
+
+
 def test_a_headline_stands_once(page: Page, server: str) -> None:
     """A version's headline is marked in its heading and not told again in its text, on a story's page, in the queue and beside a draft."""
     page.goto("/check")
