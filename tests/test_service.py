@@ -289,6 +289,27 @@ def test_an_idempotency_key_repeats_the_answer(client: httpx.Client) -> None:
     assert client.delete("/v1/items/once").status_code == 204
 
 
+def test_a_job_and_a_webhook_are_made_once_for_a_key(client: httpx.Client) -> None:
+    """A job or webhook sent again under the same Idempotency-Key is the one that was made; with another body the key is refused."""
+    lines, kind = '{"id":"once","text":"Il faro di Trieste resta acceso."}\n', {"Content-Type": "application/x-ndjson"}
+    key = {"Idempotency-Key": "job-once"}
+    first, again = (client.post("/v1/jobs", content=lines, headers={**kind, **key}) for _ in range(2))
+    assert (first.status_code, again.status_code, again.json()) == (202, 202, first.json())
+    assert again.headers["location"] == first.headers["location"] == f"/v1/jobs/{first.json()['id']}"
+    assert again.headers["idempotency-replayed"] == "true"
+    problem(client.post("/v1/jobs", content=lines * 2, headers={**kind, **key}), 422)
+    problem(client.post("/v1/jobs?kind=rebuild", headers=key), 422)
+    while client.get(first.headers["location"]).json()["finished_at"] is None:
+        time.sleep(0.1)
+    client.delete("/v1/items/once")
+    hook, key = {"url": "http://127.0.0.1:9/"}, {"Idempotency-Key": "hook-once"}
+    made = [client.post("/v1/webhooks", json=hook, headers=key).json() for _ in range(2)]
+    assert made[0] == made[1]
+    assert [found["id"] for found in client.get("/v1/webhooks").json()["items"]] == [made[0]["id"]]
+    assert client.get(f"/v1/webhooks/{made[0]['id']}").json()["secret"] is None
+    assert client.delete(f"/v1/webhooks/{made[0]['id']}").status_code == 204
+
+
 def test_items_without_an_id_do_not_overwrite_one_another(client: httpx.Client) -> None:
     """Two different nameless items are two items; the same one again is unchanged."""
     texts = ["The ferry to Helgoland is cancelled until Sunday.", "A museum in Turin lends its oldest map to Kyoto."]

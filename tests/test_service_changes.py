@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 import threading
 import time
@@ -105,8 +108,14 @@ def test_webhooks_are_signed_retried_and_survive_a_restart(tmp_path: Path) -> No
                     break
                 time.sleep(0.1)
             assert (hook["after"], hook["reason"], hook["secret"]) == (feed["after"], None, None)
+            key = base64.b64decode(made["secret"].removeprefix("whsec_"))
             for headers, body in taken:
                 Webhook(made["secret"]).verify(body, headers)
+                signed = (
+                    f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+                )  # as /openapi.json says
+                mac = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+                assert headers["webhook-signature"] == f"v1,{mac}"
             assert taken[0][1].split(b'"data"')[1] == taken[1][1].split(b'"data"')[1]
             assert taken[0][0]["webhook-id"] == taken[1][0]["webhook-id"]
             assert changes_in(taken[2:]) == [change["number"] for change in feed["items"]]

@@ -50,6 +50,18 @@ def test_every_example_works_when_pasted(running: Served) -> None:
     assert sent >= 15
 
 
+def test_deliveries_are_described(running: Served) -> None:
+    """The description says how a delivery to a webhook looks and how its signature is checked."""
+    found = httpx.get(f"{running.url}/openapi.json").json()["webhooks"]["changes"]["post"]
+    assert {parameter["name"] for parameter in found["parameters"]} == {
+        "webhook-id",
+        "webhook-timestamp",
+        "webhook-signature",
+    }
+    assert "HMAC-SHA256" in found["description"]
+    assert found["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/Delivery")
+
+
 def test_answers_are_as_described(running: Served) -> None:
     """Whatever is sent, valid or not, the answer has a described status, media type and shape, and is never a 500."""
     schema = schemathesis.openapi.from_url(f"{running.url}/openapi.json")

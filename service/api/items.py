@@ -19,7 +19,7 @@ from service.api.schemas import ITEM_EXAMPLES, ITEM_PATH, ItemIn, ItemOut, Items
 from service.api.strict import StrictRoute
 from service.entries import Entry, is_ndjson, read_entries
 from service.problems import TooLargeError
-from service.repeats import HEADER, answered_once
+from service.repeats import PARAMETER, answered_once
 from service.settings import Settings
 
 router = APIRouter(tags=["items"], route_class=StrictRoute)
@@ -32,12 +32,7 @@ ITEMS_BODY: dict[str, Any] = {
             "application/x-ndjson": {"schema": {"type": "string"}, "examples": ITEM_EXAMPLES["ndjson"]},
         },
     },
-    "parameters": [
-        {
-            "name": HEADER, "in": "header", "required": False, "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-            "description": "Sent again with the same body, the request is answered from memory for a day.",
-        }
-    ],
+    "parameters": [PARAMETER],
 }  # fmt: skip
 
 

@@ -41,6 +41,7 @@ ITEM_EXAMPLES: dict[str, dict[str, Any]] = {
     },
 }
 ITEM_PATH = Annotated[str, Path(description="An item's id or external id.", examples=["story-1.en"])]
+OTHER_PATH = Annotated[str, Path(description="Another item's id or external id.", examples=["story-1.de"])]
 _MEANING = {
     401: "No key, or one that is not in force.",
     403: "The key lacks the scope, or another site's page asked.",
@@ -298,6 +299,20 @@ class RevisionsPage(BaseModel):
 
     items: list[RevisionOut]
     next: str | None
+
+
+class DeliveredChanges(BaseModel):
+    """What happened to stories, oldest first."""
+
+    changes: list[ChangeOut]
+
+
+class Delivery(BaseModel):
+    """The body of a delivery to a webhook."""
+
+    type: Literal["changes"]
+    timestamp: str = Field(description="When it was sent, ISO 8601.")
+    data: DeliveredChanges
 
 
 class WebhookIn(BaseModel):
