@@ -16,6 +16,7 @@ from align.pipeline import Pipeline
 from service.access import Access
 from service.api import alignment, changes, clusters, decisions, drafts, health, items, jobs, webhooks
 from service.api.openapi import describe
+from service.children import stop_with_parent
 from service.desk import decide, missing, numbers, sessions, stories
 from service.desk import drafts as draft_pages
 from service.desk.pages import WEB, error_page
@@ -98,4 +99,5 @@ def create_app(settings: Settings) -> FastAPI:
 def app_of_worker() -> Any:
     """The app of a process that ``samestory serve`` started."""
     configure_logs()
+    stop_with_parent()
     return create_app(Settings.handed_over())

@@ -141,6 +141,14 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def runs(pid: int) -> bool:
+    """Whether a process is there and has not ended; one that nobody has waited for yet has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def started(client: httpx.Client, job: str) -> dict[str, object]:
     """A rebuild once it says what it is at."""
     return job_with(client, job, "message", 120)
@@ -224,6 +232,24 @@ def test_a_killed_writing_process_loses_nothing(tmp_path: Path) -> None:
         again = client.post("/v1/items", json=batch).json()["results"]
         assert {result["status"] for result in again} <= {"added", "unchanged"}
         assert client.get("/readyz").json()["items"] == 22 + 600
+
+
+def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    """When the first process of a service is killed its workers finish what they accepted and end, so that the address is free again."""
+    index = ingest(tmp_path, "seeds/port-strike.jsonl")
+    with served(index, "--workers", "2") as running:
+        others = children(running.process.pid)
+        assert httpx.post(f"{running.url}/v1/items", json=item(1), timeout=60).status_code == 200
+        running.process.kill()
+        running.process.wait()
+        until = time.monotonic() + 60
+        while any(map(runs, others)) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert not any(map(runs, others))
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{running.url}/healthz")
+    with served(index) as running:
+        assert httpx.get(f"{running.url}/v1/items/stop-1").status_code == 200
 
 
 def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
