@@ -189,6 +189,16 @@ def test_an_empty_draft_is_explained(browser: Browser, server: str) -> None:
     opened.close()
 
 
+def test_a_long_draft_is_checked(server: str) -> None:
+    """A draft may be as long as an item, in any script; above, the answer says how long it is, in the reader's language, and keeps it."""
+    long = httpx.post(f"{server}/check", data={"text": "港湾労働者が横浜でストライキを行った。" * 8_000}, timeout=120)
+    assert long.status_code == 200
+    over = httpx.post(f"{server}/check", data={"text": "a" * 1_000_001}, headers={"Accept-Language": "de"}, timeout=60)
+    assert over.status_code == 422
+    assert "Der Text hat 1.000.001 Zeichen; höchstens 1.000.000" in over.text
+    assert "a" * 1_000_001 in over.text
+
+
 def test_a_queued_pair_is_decided_and_taken_back_by_keyboard(page: Page, server: str) -> None:
     """In the queue one key separates a pair, which is then not asked about again, and another takes that back."""
     page.goto("/decide")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Depends, Request
 
 from align.drafts import Match
 from align.errors import InputError
@@ -25,8 +25,15 @@ def check_form(request: Request, caller: Reader) -> Any:
     return render(request, "check.html", text="", checked=None, problem=None)
 
 
+async def sent_text(request: Request) -> str:
+    """The field `text` of a form, of any size that a body may have: the framework's own limit is a fraction of a long draft."""
+    form = await request.form(max_part_size=request.app.state.settings.max_body_bytes)
+    text = form.get("text", "")
+    return text if isinstance(text, str) else ""
+
+
 @router.post("/check")
-def check_draft(request: Request, pipeline: Served, caller: Reader, text: Annotated[str, Form()] = "") -> Any:
+def check_draft(request: Request, pipeline: Served, caller: Reader, text: Annotated[str, Depends(sent_text)]) -> Any:
     """What is known of a pasted draft; nothing is stored."""
     most = request.app.state.settings.max_item_characters
     if len(text) > most:
