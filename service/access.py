@@ -17,6 +17,8 @@ from service.rates import Rates
 from service.settings import Settings
 
 SESSION_COOKIE = "samestory_session"
+ANYONE = "anyone"
+"""Who asks where the service is open."""
 _bearer = HTTPBearer(auto_error=False, description="A key made by `samestory keys add`.")
 
 
@@ -62,7 +64,7 @@ class Access:
                 raise Problem(HTTPStatus.UNAUTHORIZED, detail, {"WWW-Authenticate": 'Bearer realm="samestory"'})
             host = request.client.host if request.client else "local"
             self._count(f"open:{host}", self.settings.rate)
-            return Caller("anyone", "", SCOPES)
+            return Caller(ANYONE, "", SCOPES)
         return self._counted(key)
 
     def _counted(self, key: Key) -> Caller:

@@ -12,10 +12,14 @@ from multiprocessing.connection import wait
 def stop_with_parent() -> None:
     """Called in a worker: stop as SIGTERM does, finishing what was accepted, when the process that started it is gone, however it ended."""
     parent = parent_process()
-    if parent is not None:
-        threading.Thread(
-            target=lambda: (wait([parent.sentinel]), os.kill(os.getpid(), signal.SIGTERM)), daemon=True
-        ).start()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def follow_parent(*ignored: signal.Signals) -> None:

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from align.errors import NotFoundError
-from align.listing import ClusterFilter, ItemFilter, list_clusters, list_newest_clusters, moment
+from align.listing import ClusterFilter, ItemFilter, list_clusters, list_newest_clusters
 from align.pipeline import Pipeline
 from align.shapes import cluster_shape
 from service.access import Reader
-from service.api.filters import From, Kinds, Langs, Score, Sources, To, Words
+from service.api.filters import From, Kinds, Langs, Score, Sources, To, Words, between, checked_langs
 from service.api.health import Served
 from service.api.paging import Cursor, Limit, decode_cursor, page_of
 from service.api.schemas import ClusterOut, ClustersPage, errors
@@ -33,10 +33,9 @@ async def cluster_filter(
     q: Words = None,
 ) -> ClusterFilter:
     """The filter that a request's parameters describe. Raises InputError for a date that is none."""
-    items = ItemFilter((), tuple(source or ()), moment(published_from), moment(published_to, True), q or "")
-    return ClusterFilter(
-        tuple(lang or ()), tuple(missing or ()), min_langs, min_items, (), items, tuple(kind or ()), min_score or 0.0
-    )
+    items = ItemFilter((), tuple(source or ()), *between(published_from, published_to), q or "")
+    langs, lacking = checked_langs("lang", lang), checked_langs("missing", missing)
+    return ClusterFilter(langs, lacking, min_langs, min_items, (), items, tuple(kind or ()), min_score or 0.0)
 
 
 @router.get("/v1/clusters", response_model=ClustersPage, responses=errors())

@@ -19,6 +19,7 @@ from jinja2.runtime import Context
 from align.instants import timestamp
 from align.records import Item
 from align.shapes import LANGUAGES, headline
+from service.access import ANYONE
 from service.problems import Problem
 
 WEB = Path(__file__).parent.parent / "web"
@@ -87,6 +88,12 @@ def lang_name(context: Context, code: str) -> str:
 
 
 @pass_context
+def who(context: Context, name: str) -> str:
+    """Who decided, in the page's language where nobody said."""
+    return words(context["ui"])["anyone"] if name == ANYONE else name
+
+
+@pass_context
 def month_name(context: Context, month: str) -> str:
     """A month such as ``2026-03`` as the page's language writes it."""
     said = words(context["ui"])
@@ -125,6 +132,7 @@ templates.env.globals.update(
     leading=leading,
     latest=latest,
     month_of=month_of,
+    who=who,
     themes=THEMES,
 )
 
