@@ -120,6 +120,31 @@ def test_reads_go_on_while_a_batch_is_ingested(tmp_path: Path) -> None:
         assert client.get("/readyz").json()["items"] == 22 + 250
 
 
+def test_reads_go_on_while_a_large_body_is_read(server: str) -> None:
+    """The lines of a large request are read beside the answers to others: no answer waits for a third of the time that the request takes."""
+    lines = "\n".join(json.dumps({"id": f"large-{number}", "title": "x" * 2_800}) for number in range(9_000))
+    done: list[float] = []
+
+    def send() -> None:
+        begun = time.monotonic()
+        answer = httpx.post(
+            f"{server}/v1/items", content=lines, headers={"Content-Type": "application/x-ndjson"}, timeout=120
+        )
+        assert {result["status"] for result in answer.json()["results"]} == {"rejected"}
+        done.append(time.monotonic() - begun)
+
+    with httpx.Client(base_url=server, timeout=60) as client:
+        client.get("/healthz")
+        sending = threading.Thread(target=send)
+        sending.start()
+        waits = []
+        while sending.is_alive():
+            asked = time.monotonic()
+            assert client.get("/healthz").status_code == 200
+            waits.append(time.monotonic() - asked)
+    assert max(waits) < done[0] / 3
+
+
 def job_with(client: httpx.Client, job: str, entry: str, seconds: float) -> dict[str, object]:
     """A job once it has an `entry`, which it must within so many seconds."""
     until = time.monotonic() + seconds

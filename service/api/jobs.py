@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
@@ -83,7 +84,7 @@ async def _lines(request: Request) -> AsyncIterator[bytes]:
             )
         parts.append(part)
     try:
-        value = json.loads(b"".join(parts).decode("utf-8-sig"))
+        value = await to_thread.run_sync(lambda: json.loads(b"".join(parts).decode("utf-8-sig")))
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"the body is not JSON ({error}); for one object a line send Content-Type: application/x-ndjson"
