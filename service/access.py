@@ -47,8 +47,8 @@ class Access:
 
     @property
     def is_open(self) -> bool:
-        """Whether requests need no key: on loopback, while none is in force."""
-        return self.settings.on_loopback and not self.ring.any_active()
+        """Whether requests need no key: on loopback, where none was in force at the start and none is now."""
+        return self.settings.on_loopback and not self.settings.needs_key and not self.ring.any_active()
 
     def caller(self, request: Request, text: str | None) -> Caller:
         """Who sent `request`, counted against their rate. Raises Problem 401 or 429."""
