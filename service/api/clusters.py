@@ -79,4 +79,4 @@ def _shape(pipeline: Pipeline, cluster_id: str) -> dict[str, Any]:
     items = pipeline.members(cluster)
     if not items:
         raise NotFoundError(f"cluster {cluster_id!r} has just lost its last item")
-    return cluster_shape(cluster, items)
+    return cluster_shape(cluster, items, pipeline.story(cluster))

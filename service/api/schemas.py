@@ -171,13 +171,35 @@ class ClusterItemOut(BaseModel):
     document: str
 
 
+class FirstSeenOut(BaseModel):
+    """An item in the order of publication."""
+
+    id: str
+    lang: str
+    source: str | None
+    published: str | None
+
+
+class SourcesOut(BaseModel):
+    """Who reports by themselves, by name, and which items are copies or excerpts of another, by id."""
+
+    independent: list[str]
+    copies: list[str]
+
+
 class ClusterOut(BaseModel):
-    """One story: its items and languages; `missing_langs` are those of en, ja, de, it that none is in."""
+    """One story: its items and languages; `missing_langs` are those of en, ja, de, it that none is in.
+
+    `first_seen` are its items, earliest first; `representatives` name for each language the item that stands for it.
+    """
 
     id: str
     items: list[ClusterItemOut]
     langs: list[str]
     missing_langs: list[str]
+    first_seen: list[FirstSeenOut]
+    representatives: dict[str, str]
+    sources: SourcesOut
 
 
 class ItemsPage(BaseModel):
