@@ -214,6 +214,17 @@ def test_a_queued_pair_is_decided_and_taken_back_by_keyboard(page: Page, server:
     assert httpx.get(f"{server}/v1/decisions").json()["items"] == []
 
 
+def test_pairs_put_off_are_not_called_decided(page: Page) -> None:
+    """Who puts off pair after pair by key comes to the end of the queue, which says so and leads to its beginning."""
+    page.goto("/decide?skip=1000")
+    expect(page.locator(".heading")).to_contain_text("put off")
+    page.get_by_role("link", name="Begin again").click()
+    first = page.locator(".side.two h2").all_inner_texts()
+    page.keyboard.press("l")
+    page.wait_for_url("**/decide?skip=1")
+    assert page.locator(".side.two h2").all_inner_texts() != first
+
+
 def test_a_story_is_split_and_restored(page: Page, server: str) -> None:
     """From its page an item is split off a story, and undoing the decision brings it back."""
     path = story_path(server)
