@@ -62,6 +62,11 @@ async def answered_once(
     return answer
 
 
+def forget_unfinished(ledger: Ledger) -> None:
+    """At the start of a service: whoever worked on a request that has no answer yet is gone, and its key may be used again."""
+    ledger.change("DELETE FROM answer WHERE status IS NULL")
+
+
 def _begin(ledger: Ledger, who: str, key: str, digest: str) -> Response | None:
     """Claim the key for this request, or give the answer kept under it."""
     moment = time.time()

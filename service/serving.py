@@ -54,9 +54,11 @@ def _announce(settings: Settings, port: int) -> bool:
     from align.store import Store
     from service.access import Access
     from service.ledger import Ledger
+    from service.repeats import forget_unfinished
 
     ledger = Ledger(settings.path)
     access = Access(settings, ledger)
+    forget_unfinished(ledger)
     store = Store(settings.path)
     n_items = store.count_items()
     store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -77,6 +78,29 @@ def test_a_job_goes_on_after_a_kill(tmp_path: Path) -> None:
             time.sleep(0.3)
         assert (found["status"], found["done"], sum(found["counts"].values())) == ("done", 400, 400)
         assert httpx.get(f"{running.url}/v1/items/stop-399").status_code == 200
+
+
+def test_a_request_cut_off_by_a_kill_is_sent_again(tmp_path: Path) -> None:
+    """A request under an Idempotency-Key that a killed service was at is done by the next one when it is sent again, at once."""
+    index = ingest(tmp_path, "seeds/port-strike.jsonl")
+    batch, key = [item(number) for number in range(400)], {"Idempotency-Key": "cut-off"}
+    with served(index) as running:
+
+        def send() -> None:
+            with contextlib.suppress(httpx.TransportError):
+                httpx.post(f"{running.url}/v1/items", json=batch, headers=key, timeout=120)
+
+        sending = threading.Thread(target=send)
+        sending.start()
+        while httpx.get(f"{running.url}/readyz").json()["items"] == 22:
+            time.sleep(0.01)
+        running.process.kill()
+        running.process.wait()
+        sending.join()
+    with served(index) as running:
+        answer = httpx.post(f"{running.url}/v1/items", json=batch, headers=key, timeout=120)
+        assert answer.status_code == 200
+        assert {result["status"] for result in answer.json()["results"]} <= {"added", "unchanged"}
 
 
 def test_workers_share_one_index(tmp_path: Path) -> None:
