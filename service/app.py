@@ -56,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
         state.pipeline = Pipeline(settings.path, settings.model)
         state.writer = Writer(settings.path, settings.model, settings.max_waiting_items)
         state.jobs = Jobs(settings, state.ledger, state.writer)
+        state.jobs.sweep()
         state.webhooks = Webhooks(state.ledger, state.pipeline)
         await asyncio.to_thread(state.pipeline.warm)
         # What is loaded by now stays: going through it again at every collection would hold a request up by a tenth of a second.

@@ -116,6 +116,14 @@ class Jobs:
             part_file.unlink(missing_ok=True)
         return Held(job_id, total, digest.digest())
 
+    def sweep(self) -> None:
+        """Remove lines that no job was made of, because a service was killed while they came."""
+        known = {row["id"] for row in self.ledger.rows("SELECT id FROM job WHERE finished_at IS NULL")}
+        for file in self.folder.glob("j*"):
+            with contextlib.suppress(FileNotFoundError):
+                if file.stem not in known and file.stat().st_mtime < time.time() - 2 * self.settings.ingest_timeout:
+                    file.unlink()  # no request lasts so long, not even one to another service over this index
+
     def accept(self, held: Held) -> Job:
         """Take an ingest of the lines that are held."""
         return self._put(held.job_id, "ingest", held.total)

@@ -80,6 +80,18 @@ def test_a_job_goes_on_after_a_kill(tmp_path: Path) -> None:
         assert httpx.get(f"{running.url}/v1/items/stop-399").status_code == 200
 
 
+def test_lines_of_no_job_are_swept_up(tmp_path: Path) -> None:
+    """What a killed service had received of a job that was never made does not lie about for ever; what may still be coming does."""
+    index = ingest(tmp_path, "seeds/port-strike.jsonl")
+    (index / "jobs").mkdir()
+    for name, age in [("j1.part", 3600), ("j2.jsonl", 3600), ("j3.part", 10)]:
+        file = index / "jobs" / name
+        file.write_text("{}\n")
+        os.utime(file, (time.time() - age,) * 2)
+    with served(index):
+        assert [file.name for file in (index / "jobs").iterdir()] == ["j3.part"]
+
+
 def test_a_request_cut_off_by_a_kill_is_sent_again(tmp_path: Path) -> None:
     """A request under an Idempotency-Key that a killed service was at is done by the next one when it is sent again, at once."""
     index = ingest(tmp_path, "seeds/port-strike.jsonl")
