@@ -189,6 +189,31 @@ def test_an_empty_draft_is_explained(browser: Browser, server: str) -> None:
     opened.close()
 
 
+def test_a_text_of_great_length_does_not_hold_a_page_up(page: Page, server: str) -> None:
+    """A story with one very long version shows the others side by side and lists that one, saying why; so does a very long draft."""
+    text = httpx.get(f"{server}/v1/items/port-strike-03.en").json()["text"]
+    filler = "\n".join(f"Der Kran Nummer {number} steht im Hafen von Triest." for number in range(6_000))
+    item = {
+        "id": "lengthy",
+        "title": "Cyberattack adds to Meridian's troubles",
+        "lang": "en",
+        "text": f"{text}\n{filler}",
+    }
+    assert httpx.post(f"{server}/v1/items", json=item, timeout=120).json()["results"][0]["status"] == "added"
+    first = httpx.get(f"{server}/v1/items/port-strike-03.en").json()["id"]
+    made = httpx.post(
+        f"{server}/v1/decisions", json={"kind": "same_story", "items": [first, "lengthy"]}, timeout=60
+    ).json()
+    page.goto(story_path(server))
+    expect(page.locator("article.version")).to_have_count(4)
+    expect(page.get_by_text("not compared sentence by sentence")).to_be_visible()
+    checked = httpx.post(f"{server}/check", data={"text": f"{text}\n{filler}"}, timeout=120)
+    assert checked.status_code == 200
+    assert "not compared sentence by sentence" in checked.text
+    httpx.delete(f"{server}/v1/decisions/{made['id']}", timeout=60)
+    httpx.delete(f"{server}/v1/items/lengthy", timeout=60)
+
+
 def test_a_long_draft_is_checked(server: str) -> None:
     """A draft may be as long as an item, in any script; above, the answer says how long it is, in the reader's language, and keeps it."""
     long = httpx.post(f"{server}/check", data={"text": "港湾労働者が横浜でストライキを行った。" * 8_000}, timeout=120)

@@ -11,6 +11,9 @@ from align.records import Item
 from align.sentences import Alignment, Bead
 from align.versions import align_versions, version_of_item
 
+MOST_WORK = 4_000.0
+"""What one page may cost, as `_work` counts it: some two seconds. A story's dozen versions of usual length cost a tenth of it."""
+
 
 @dataclass(frozen=True)
 class Contradiction:
@@ -87,13 +90,26 @@ class Compared:
         ]
 
 
-def compare_items(a: Item, others: Sequence[Item], encoder: Encoder) -> list[Compared]:
-    """`a` aligned with each of `others`."""
+def compare_items(a: Item, others: Sequence[Item], encoder: Encoder) -> list[Compared | None]:
+    """`a` aligned with each of `others`; None for one that is not, because texts so long are not compared while a reader waits."""
     first = version_of_item(a)
-    return [
-        _compared(align_versions(first, version_of_item(other), encoder), (bool(a.title), bool(other.title)), encoder)
-        for other in others
-    ]
+    found: list[Compared | None] = []
+    left = MOST_WORK
+    for other in others:
+        second = version_of_item(other)
+        work = _work(len(first.sentences), len(second.sentences))
+        if work > left:
+            found.append(None)
+            continue
+        left -= work
+        titled = (bool(a.title), bool(other.title))
+        found.append(_compared(align_versions(first, second, encoder), titled, encoder))
+    return found
+
+
+def _work(n: int, m: int) -> float:
+    """What it costs to align so many sentences with so many, counted in sentences of short texts."""
+    return n + m + n * m / 60
 
 
 def _compared(alignment: Alignment, titled: tuple[bool, bool], encoder: Encoder) -> Compared:

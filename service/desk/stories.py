@@ -67,12 +67,14 @@ def story(request: Request, cluster_id: str, pipeline: Served, caller: Reader, b
     leading = [item for item in others if told.representatives.get(item.lang) == item.id]
     ranked = [*leading, *(item for item in others if item not in leading)]
     shown, rest = ranked[:SIDE_BY_SIDE], ranked[SIDE_BY_SIDE:]
-    comparisons = compare_items(pivot, shown, pipeline.encoder) if shown else []
+    compared = list(zip(shown, compare_items(pivot, shown, pipeline.encoder), strict=True))
+    versions = [(item, comparison) for item, comparison in compared if comparison is not None]
+    long = [item for item, comparison in compared if comparison is None]
     variants = {variant.item.id: variant for variant in pipeline.variants(pivot.id)[2]}
     decisions = [found for found in pipeline.decisions() if set(found.items) & set(cluster.item_ids)]
     return render(
-        request, "story.html", cluster=cluster, told=told, order=order, pivot=pivot, versions=list(zip(shown, comparisons, strict=True)),
-        variants=variants, history=pipeline.history(cluster.id)[::-1][:50], decisions=decisions[::-1], copies=set(told.sources.copies), rest=rest,
+        request, "story.html", cluster=cluster, told=told, order=order, pivot=pivot, versions=versions,
+        variants=variants, history=pipeline.history(cluster.id)[::-1][:50], decisions=decisions[::-1], copies=set(told.sources.copies), rest=[*long, *rest], long=long,
     )  # fmt: skip
 
 
