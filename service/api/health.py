@@ -13,7 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from align.errors import InputError
 from align.pipeline import Pipeline
 from service.access import Reader
-from service.api.schemas import PROBLEM_CONTENT
+from service.api.schemas import PROBLEM_CONTENT, errors
 from service.api.strict import StrictRoute
 from service.problems import BusyError
 
@@ -50,7 +50,7 @@ def readyz(pipeline: Served) -> dict[str, Any]:
         raise BusyError("the index cannot be read; the server's log says why") from error
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get("/metrics", response_class=Response, responses={**errors(), 200: {"content": {"text/plain": {}}}})
 def metrics(request: Request, pipeline: Served, caller: Reader) -> Response:
     """Prometheus metrics, of all worker processes together."""
     ITEMS.set(pipeline.store.count_items())

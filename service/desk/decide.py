@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from anyio import from_thread, to_thread
 from fastapi import APIRouter, Form, Request, Response
@@ -22,6 +23,7 @@ from service.desk.pages import OwnForm, local, render
 
 router = APIRouter(include_in_schema=False)
 QUEUE = 20
+_ADDRESS = re.compile(r"(?:https?://[^/]*)?/(?:items|stories)/([^?#]+)")
 
 
 @router.get("/decide")
@@ -60,6 +62,8 @@ async def decide(
     if len(set(chosen)) < (1 if kind == "split" else 2):
         hint = "choose_one" if kind == "split" else "choose_two"
         return render(request, "error.html", 422, code=422, hint=hint, to=there)
+    if kind == "split" and await to_thread.run_sync(_is_whole_story, pipeline, chosen):
+        return render(request, "error.html", 422, code=422, hint="choose_fewer", to=there)
     try:
         made = await request.app.state.writer.call("decide", kind, chosen, decided_by(caller, ""), note)
     except DecisionConflictError as error:
@@ -75,14 +79,18 @@ async def decide(
 def _meant(pipeline: Pipeline, name: str) -> str:
     """The id of the item that an editor means by an item's or a story's id, or by the address of its page. Raises NotFoundError."""
     name = name.strip()
-    path = urlsplit(name).path if name.startswith(("http://", "https://", "/")) else ""
-    for page in ("/items/", "/stories/"):
-        if path.startswith(page):
-            name = unquote(path.removeprefix(page))
+    if address := _ADDRESS.match(name):
+        name = unquote(address.group(1))
     try:
         return pipeline.find(name).id
     except NotFoundError:
         return pipeline.cluster(name).item_ids[0]
+
+
+def _is_whole_story(pipeline: Pipeline, item_ids: Sequence[str]) -> bool:
+    """Whether nothing of a story is left besides these items."""
+    cluster = pipeline.store.cluster_of(item_ids[0])
+    return cluster is not None and set(pipeline.cluster(cluster).item_ids) <= set(item_ids)
 
 
 def _names(pipeline: Pipeline, decisions: Sequence[Decision]) -> dict[str, str]:
