@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from http import HTTPStatus
 from typing import Any
@@ -10,8 +11,10 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Mount
+from starlette.types import Scope
 
 from align.errors import (
     AlignError,
@@ -74,6 +77,20 @@ def retry_after(seconds: float) -> dict[str, str]:
     return {"Retry-After": str(max(1, math.ceil(seconds)))}
 
 
+def for_reader(scope: Scope, response: JSONResponse) -> Response:
+    """A problem as a page, where a browser asks for one of the desk's; else as it is."""
+    page = getattr(scope["app"].state, "error_page", None)
+    wants_page = "text/html" in Headers(scope=scope).get("accept", "")
+    if page is None or scope["path"].startswith("/v1") or not wants_page:
+        return response
+    detail = json.loads(bytes(response.body))["detail"]
+    shown: Response = page(Request(scope), response.status_code, detail)
+    for name in ("retry-after", "www-authenticate", "allow", "connection"):
+        if name in response.headers:
+            shown.headers[name] = response.headers[name]
+    return shown
+
+
 def problem_of(error: AlignError) -> JSONResponse:
     """The answer to an error that a caller can mend."""
     if isinstance(error, BusyError):
@@ -90,16 +107,6 @@ def problem_of(error: AlignError) -> JSONResponse:
 def add_problem_handlers(app: FastAPI) -> None:
     """Let every error of `app` leave as a problem document; pages answer a browser with a page."""
 
-    def answer(request: Request, response: JSONResponse, detail: str) -> Response:
-        page = getattr(app.state, "error_page", None)
-        if page is None or request.url.path.startswith("/v1") or "text/html" not in request.headers.get("accept", ""):
-            return response
-        shown: Response = page(request, response.status_code, detail)
-        for name in ("retry-after", "www-authenticate", "allow"):
-            if name in response.headers:
-                shown.headers[name] = response.headers[name]
-        return shown
-
     @app.exception_handler(AlignError)
     async def _known(request: Request, error: AlignError) -> Response:
         response = problem_of(error)
@@ -109,13 +116,13 @@ def add_problem_handlers(app: FastAPI) -> None:
             response = problem(
                 response.status_code, detail, {k: v for k, v in response.headers.items() if k == "retry-after"}
             )
-        return answer(request, response, detail)
+        return for_reader(request.scope, response)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
         errors = [_fault(found) for found in error.errors()]
         detail = "; ".join(f"{found['place']}: {found['reason']}" for found in errors)
-        return answer(request, problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors), detail)
+        return for_reader(request.scope, problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors))
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
@@ -140,7 +147,7 @@ def add_problem_handlers(app: FastAPI) -> None:
                 detail = f"{request.method} is not answered at {path[:200]}; there are {headers['Allow']}"
             elif error.status_code == HTTPStatus.NOT_FOUND:
                 detail = f"there is nothing at {path[:200]}; /openapi.json describes what there is"
-        return answer(request, problem(error.status_code, detail, headers, **extra), detail)
+        return for_reader(request.scope, problem(error.status_code, detail, headers, **extra))
 
 
 def _fault(found: Any) -> dict[str, str]:

@@ -28,7 +28,7 @@ def test_readiness_ends_with_the_index(tmp_path: Path) -> None:
 
 
 def test_a_failure_is_logged_without_what_it_had_in_hand(tmp_path: Path) -> None:
-    """An answer that fails names its request, whose log line says where it failed and neither key nor text."""
+    """An answer that fails names its request, to a browser on a page; the log line of that request says where it failed and neither key nor text."""
     index = ingest(tmp_path, "seeds/port-strike.jsonl")
     text = json.loads(command("keys", "add", "Desk", "--index", index, "--json").stdout)["key"]
     with served(index) as running:
@@ -36,7 +36,10 @@ def test_a_failure_is_logged_without_what_it_had_in_hand(tmp_path: Path) -> None
         headers = {"Authorization": f"Bearer {text}"}
         body = {"text": "Die Mole von Triest ist gesperrt."}
         failed = problem(httpx.post(f"{running.url}/v1/check", json=body, headers=headers, timeout=60), 500)
+        page = httpx.get(f"{running.url}/", headers={**headers, "Accept": "text/html"}, timeout=60)
         assert running.stop() == 0
+        assert (page.status_code, page.headers["content-type"]) == (500, "text/html; charset=utf-8")
+        assert page.headers["x-request-id"] in page.text
         line = next(found for found in running.lines() if found["request_id"] == failed["request_id"])
         assert "not a database" in str(line["exception"])
         log = running.log.read_text(encoding="utf-8")
