@@ -7,13 +7,13 @@ import json
 import logging
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO
 from urllib.parse import urljoin
 
 from align.encodings import decode, unix_newlines
 from align.errors import InputError
+from align.instants import parse_moment
 from align.records import Document, Form, Rejection
 from align.rows import LANG_CODE, string_field
 
@@ -230,10 +230,10 @@ def _is_article(kinds: object) -> bool:
 
 def lenient_date(value: str) -> str | None:
     """ISO 8601 of a page's or feed's own date, or None where it cannot be read: the date is an extra there."""
-    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+    for parse in (parse_moment, parsedate_to_datetime):
         try:
-            return parse(value.strip()).isoformat()
-        except (ValueError, TypeError, IndexError, OverflowError):
+            return parse_moment(parse(value.strip()).isoformat()).isoformat()
+        except (InputError, ValueError, TypeError, IndexError, OverflowError):
             continue
     return None
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from align.errors import IndexBusyError, InputError
 
@@ -30,6 +31,7 @@ class Database:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
+        self._opened: tuple[int, int] | None = None
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection, for rows that have a file of their own."""
@@ -53,8 +55,27 @@ class Database:
             connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
             self._local.connection = connection
             with self._guard:
+                self._opened = self._opened or self._identity()
                 self._connections.append(connection)
         return connection
+
+    def _identity(self) -> tuple[int, int]:
+        """Which file lies at the path. Raises OSError where none does."""
+        found = self.path.stat()
+        return found.st_dev, found.st_ino
+
+    def ask_anew(self, question: str) -> Any:
+        """The first value that `question` finds in the file as it lies there now, past what connections remember.
+
+        Raises InputError where the file cannot be read, is damaged, or is another than the one that was opened.
+        """
+        try:
+            if self._opened not in (None, self._identity()):
+                raise InputError(f"{self.path}: another file has been put in its place; start again")
+            with closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)) as fresh:
+                return fresh.execute(question).fetchone()[0]
+        except (OSError, sqlite3.Error) as error:
+            raise InputError(f"{self.path}: cannot be read ({error}); put it back, or start again") from error
 
     def close(self) -> None:
         """Close every thread's connection."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
 from align.errors import InputError
+from align.instants import parse_moment
 from align.records import Item, Kind
 from align.store import Store
 
@@ -22,11 +23,9 @@ def moment(text: str | None, end_of_day: bool = False) -> datetime | None:
     if not text:
         return None
     try:
-        found = datetime.fromisoformat(text.strip())
-    except ValueError as error:
-        raise InputError(
-            f"date {text[:40]!r} is not ISO 8601; write 2026-03-04 or 2026-03-04T08:15:00+01:00"
-        ) from error
+        found = parse_moment(text)
+    except InputError as error:
+        raise InputError(f"date {error}") from error
     if end_of_day and len(text.strip()) <= 10:
         found = datetime.combine(found.date(), time.max)
     return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -11,11 +11,11 @@ import logging
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import Any, BinaryIO
 
 from align.encodings import ENCODING_REMEDY, detected_codec, marked_codec, unix_newlines
 from align.errors import InputError
+from align.instants import parse_moment
 from align.records import Document, Form, Rejection
 
 log = logging.getLogger("samestory")
@@ -49,10 +49,9 @@ def parse_record(record: Mapping[str, object], name: str, path: str, line: int |
     published = string_field(record, "published")
     if published:
         try:
-            published = datetime.fromisoformat(published.strip()).isoformat()
-        except ValueError as error:
-            remedy = "write 2026-03-04 or 2026-03-04T08:15:00+01:00, or leave it out"
-            raise InputError(f"`published` {published[:40]!r} is not ISO 8601; {remedy}") from error
+            published = parse_moment(published).isoformat()
+        except InputError as error:
+            raise InputError(f"`published` {error}, or leave it out") from error
     body = unix_newlines(text)
     return Document(
         name=external_id or name,
@@ -77,7 +76,7 @@ def _external_id(record: Mapping[str, object]) -> str | None:
         except ValueError as error:  # Python writes out 4300 digits at most
             raise InputError("`id` is an integer of thousands of digits; give a shorter one") from error
     if given is not None and not isinstance(given, str):
-        raise InputError(f"`id` {_shown(given)} is neither a string nor an integer; write it in quotes")
+        raise InputError(f"`id` {shown(given)} is neither a string nor an integer; write it in quotes")
     external_id = string_field(record, "id")
     if external_id is not None and not external_id.strip():
         raise InputError("`id` is empty; leave it out, or give one that stays the same")
@@ -90,7 +89,7 @@ def string_field(record: Mapping[str, object], field: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise InputError(f"`{field}` is {_shown(value)}, not a string; write it in quotes")
+        raise InputError(f"`{field}` is {shown(value)}, not a string; write it in quotes")
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -102,7 +101,8 @@ def string_field(record: Mapping[str, object], field: str) -> str | None:
     return value
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A JSON value as it is written, cut to 40 characters with an ellipsis."""
     try:
         shown = json.dumps(value, ensure_ascii=False, default=repr)
     except ValueError:
@@ -140,7 +140,7 @@ def read_jsonl(name: str, path: str, handle: BinaryIO) -> Read:
             if isinstance(record, dict):
                 yield document_of_row(record, name, path, number)
             else:
-                yield Rejection(path, number, f"is {_shown(record)}, not an object; write one object a line")
+                yield Rejection(path, number, f"is {shown(record)}, not an object; write one object a line")
 
 
 def _jsonl_lines(handle: BinaryIO) -> Iterator[bytes]:

@@ -88,6 +88,10 @@ class Store(Database):
         """Run one statement for every row of `rows`."""
         self._connection().executemany(statement, rows)
 
+    def count_items_anew(self) -> int:
+        """The number of items, read from the file as it lies there now. Raises InputError where it cannot be read."""
+        return int(self.ask_anew("SELECT count(*) FROM item"))
+
     def copy_to(self, path: Path) -> None:
         """Copy the last committed state into a new database file, while others go on reading and writing."""
         target = sqlite3.connect(path)

@@ -17,6 +17,8 @@ from service.rates import Rates
 from service.settings import Settings
 
 SESSION_COOKIE = "samestory_session"
+ANYONE = "anyone"
+"""Who asks where the service is open."""
 _bearer = HTTPBearer(auto_error=False, description="A key made by `samestory keys add`.")
 
 
@@ -45,8 +47,8 @@ class Access:
 
     @property
     def is_open(self) -> bool:
-        """Whether requests need no key: on loopback, while none is in force."""
-        return self.settings.on_loopback and not self.ring.any_active()
+        """Whether requests need no key: on loopback, where none was in force at the start and none is now."""
+        return self.settings.on_loopback and not self.settings.needs_key and not self.ring.any_active()
 
     def caller(self, request: Request, text: str | None) -> Caller:
         """Who sent `request`, counted against their rate. Raises Problem 401 or 429."""
@@ -62,7 +64,7 @@ class Access:
                 raise Problem(HTTPStatus.UNAUTHORIZED, detail, {"WWW-Authenticate": 'Bearer realm="samestory"'})
             host = request.client.host if request.client else "local"
             self._count(f"open:{host}", self.settings.rate)
-            return Caller("anyone", "", SCOPES)
+            return Caller(ANYONE, "", SCOPES)
         return self._counted(key)
 
     def _counted(self, key: Key) -> Caller:

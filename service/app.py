@@ -16,6 +16,7 @@ from align.pipeline import Pipeline
 from service.access import Access
 from service.api import alignment, changes, clusters, decisions, drafts, health, items, jobs, webhooks
 from service.api.openapi import describe
+from service.children import stop_with_parent
 from service.desk import decide, missing, numbers, sessions, stories
 from service.desk import drafts as draft_pages
 from service.desk.pages import WEB, error_page
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
         state.pipeline = Pipeline(settings.path, settings.model)
         state.writer = Writer(settings.path, settings.model, settings.max_waiting_items)
         state.jobs = Jobs(settings, state.ledger, state.writer)
+        state.jobs.sweep()
         state.webhooks = Webhooks(state.ledger, state.pipeline)
         await asyncio.to_thread(state.pipeline.warm)
         # What is loaded by now stays: going through it again at every collection would hold a request up by a tenth of a second.
@@ -98,4 +100,5 @@ def create_app(settings: Settings) -> FastAPI:
 def app_of_worker() -> Any:
     """The app of a process that ``samestory serve`` started."""
     configure_logs()
+    stop_with_parent()
     return create_app(Settings.handed_over())

@@ -9,6 +9,19 @@ from multiprocessing import parent_process
 from multiprocessing.connection import wait
 
 
+def stop_with_parent() -> None:
+    """Called in a worker: stop as SIGTERM does, finishing what was accepted, when the process that started it is gone, however it ended."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def follow_parent(*ignored: signal.Signals) -> None:
     """Called first in a child: ignore these signals, which the parent answers for both, and end whenever it ends."""
     for name in ignored:

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator
 
 from align.errors import InputError
 from align.records import Document, Rejection
-from align.rows import parse_record
+from align.rows import parse_record, shown
 
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+UNREADABLE = "nested too deeply, or with an integer of over 4300 digits"
+"""What Python's parser does not read of JSON."""
 Entry = Document | Rejection
 
 
@@ -34,8 +36,8 @@ def read_entries(body: bytes, ndjson: bool, max_characters: int) -> list[Entry]:
         raise InputError(
             f"the body is not JSON ({where}); for one object a line send Content-Type: {NDJSON[0]}"
         ) from error
-    except RecursionError as error:
-        raise InputError("the body is JSON nested too deeply; send items, which are flat objects") from error
+    except (RecursionError, ValueError) as error:
+        raise InputError(f"the body is JSON {UNREADABLE}; send items, which are flat objects") from error
     records = value if isinstance(value, list) else [value]
     return [_entry(record, number, max_characters) for number, record in enumerate(records, 1)]
 
@@ -49,15 +51,15 @@ def read_lines(lines: Iterable[str], max_characters: int) -> Iterator[Entry]:
             value = json.loads(line)
         except json.JSONDecodeError as error:
             yield Rejection("request", number, f"not JSON (column {error.colno}: {error.msg})")
-        except RecursionError:
-            yield Rejection("request", number, "JSON nested too deeply; an item is a flat object")
+        except (RecursionError, ValueError):
+            yield Rejection("request", number, f"JSON {UNREADABLE}; an item is a flat object")
         else:
             yield _entry(value, number, max_characters)
 
 
 def _entry(value: object, number: int, max_characters: int) -> Entry:
     if not isinstance(value, dict):
-        return Rejection("request", number, f"entry {number} is {type(value).__name__}, not an object with a text")
+        return Rejection("request", number, f"entry {number} is {shown(value)}, not an object with a text")
     # Without an id the content is the name: sent again it is the same item, and no other item is overwritten.
     name = "posted-" + hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=8).hexdigest()
     try:

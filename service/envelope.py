@@ -17,7 +17,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.problems import problem
+from service.problems import for_reader, problem
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
@@ -81,7 +81,8 @@ class Envelope:
             if status:
                 raise
             detail = f"an error on our side; the server's log has the details under request id {request_id}"
-            await problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, request_id=request_id)(scope, receive, send_on)
+            answer = problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, request_id=request_id)
+            await for_reader(scope, answer)(scope, receive, send_on)
         finally:
             OPEN.dec()
             seconds = time.perf_counter() - started

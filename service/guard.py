@@ -7,10 +7,11 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.entries import NDJSON
-from service.problems import problem, retry_after
+from service.problems import for_reader, problem, retry_after
 from service.settings import Settings
 
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -38,7 +39,7 @@ class Guard:
         headers = Headers(scope=scope)
         refusal = self._refusal(scope, headers)
         if refusal is not None:
-            await refusal(scope, receive, send)
+            await for_reader(scope, refusal)(scope, receive, send)
             return
         self.open_requests += 1
         try:
@@ -46,7 +47,7 @@ class Guard:
         finally:
             self.open_requests -= 1
 
-    def _refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
+    def _refusal(self, scope: Scope, headers: Headers) -> JSONResponse | None:
         settings = self.settings
         host = headers.get("host", "")
         if settings.on_loopback and host and not _is_loopback(host):
@@ -93,12 +94,12 @@ class Guard:
             async with asyncio.timeout(limit):
                 await self.app(scope, receive, send_on)
         except _Refused as refused:
-            await refused.answer(scope, receive, send)
+            await for_reader(scope, refused.answer)(scope, receive, send)
         except TimeoutError:
             if started:
                 raise
             late = problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not answered within {limit:.0f} s", retry_after(5))
-            await late(scope, receive, send)
+            await for_reader(scope, late)(scope, receive, send)
         finally:
             self.open_bytes -= len(body)
 
@@ -151,12 +152,12 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 class _Refused(Exception):  # noqa: N818 - carries an answer, it is no fault
-    def __init__(self, answer: ASGIApp) -> None:
+    def __init__(self, answer: JSONResponse) -> None:
         super().__init__()
         self.answer = answer
 
 
-def _too_large(most: int) -> ASGIApp:
+def _too_large(most: int) -> JSONResponse:
     return problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"the body is over {most} bytes; send it in parts, or as a job (POST /v1/jobs)",

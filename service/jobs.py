@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import itertools
 import json
 import secrets
@@ -66,6 +67,15 @@ class Job:
     message: str | None
 
 
+@dataclass(frozen=True)
+class Held:
+    """The lines of an ingest in a file, how many they are, and the digest of their bytes."""
+
+    job_id: str
+    total: int
+    digest: bytes
+
+
 class Jobs:
     """The jobs of one ledger, and the loop that works on them."""
 
@@ -80,13 +90,14 @@ class Jobs:
     def _file(self, job_id: str) -> Path:
         return self.folder / f"{job_id}.jsonl"
 
-    async def accept(self, parts: AsyncIterator[bytes]) -> Job:
-        """Take the lines of an ingest. Raises TooLargeError above the settings' `max_job_bytes`."""
+    async def hold(self, parts: AsyncIterator[bytes]) -> Held:
+        """Keep the lines of an ingest in a file. Raises TooLargeError above the settings' `max_job_bytes`."""
         job_id = "j" + secrets.token_hex(8)
         await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
         part_file = self._file(job_id).with_suffix(".part")
         size = total = 0
         held = b""
+        digest = hashlib.sha256()
         try:
             with part_file.open("wb") as handle:
                 async for part in parts:
@@ -97,12 +108,30 @@ class Jobs:
                         )
                     *lines, held = (held + part).split(b"\n")
                     total += sum(bool(line.strip()) for line in lines)
+                    digest.update(part)
                     handle.write(part)
                 total += bool(held.strip())
             part_file.rename(self._file(job_id))
         finally:
             part_file.unlink(missing_ok=True)
-        return self._put(job_id, "ingest", total)
+        return Held(job_id, total, digest.digest())
+
+    def sweep(self) -> None:
+        """Remove lines that no job was made of, because a service was killed while they came."""
+        known = {row["id"] for row in self.ledger.rows("SELECT id FROM job WHERE finished_at IS NULL")}
+        for file in self.folder.glob("j*"):
+            with contextlib.suppress(FileNotFoundError):
+                if file.stem not in known and file.stat().st_mtime < time.time() - 2 * self.settings.ingest_timeout:
+                    file.unlink()  # no request lasts so long, not even one to another service over this index
+
+    def accept(self, held: Held) -> Job:
+        """Take an ingest of the lines that are held."""
+        return self._put(held.job_id, "ingest", held.total)
+
+    def let_go(self, held: Held) -> None:
+        """Remove lines that no job was made of."""
+        if self.ledger.row("SELECT 1 FROM job WHERE id = ?", (held.job_id,)) is None:
+            self._file(held.job_id).unlink(missing_ok=True)
 
     def rebuild(self) -> Job:
         """Have the index made anew from its texts. Raises Problem 409 while another rebuild is open."""

@@ -44,13 +44,14 @@ def _digest(secret: str) -> str:
 
 def checked_rate(rate: str) -> str:
     """`rate` as given. Raises InputError if it is none, such as ``100/second``."""
-    from limits import parse
+    from limits import parse_many
 
     try:
-        if rate:
-            parse(rate)
-    except ValueError as error:
-        raise InputError(f"rate {rate!r} is none; write it like 100/second or 5000/hour") from error
+        fits = not rate or [limit.amount > 0 for limit in parse_many(rate)] == [True]
+    except ValueError:
+        fits = False
+    if not fits:
+        raise InputError(f"rate {rate!r} is none; write one, like 100/second or 5000/hour")
     return rate
 
 

@@ -68,7 +68,8 @@ def configure_logs(level: int = logging.INFO) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
     ]
     finish: list[Any] = [
-        structlog.processors.dict_tracebacks,
+        # Without the variables of each frame: keys and texts are among them.
+        structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
         structlog.processors.JSONRenderer(ensure_ascii=False),
     ]
     lines = _Lines()

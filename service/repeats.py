@@ -21,13 +21,21 @@ from service.problems import Problem, retry_after
 KEPT_SECONDS = 24 * 3600.0
 STALLED_SECONDS = 600.0
 HEADER = "Idempotency-Key"
+PARAMETER = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "Sent again with the same body, the request is answered from memory for a day.",
+}
+"""The header in the description of a route that heeds it."""
 MEDIA = "application/json"
 
 
 async def answered_once(
     request: Request, ledger: Ledger, caller: Caller, body: bytes, work: Callable[[], Awaitable[Response]]
 ) -> Response:
-    """The answer of `work`, or the one kept under the request's Idempotency-Key.
+    """The answer of `work`, or the one kept under the request's Idempotency-Key; `body` is the request's, or a digest of it.
 
     Raises InputError for a key used for another request, Problem 409 while the first is being worked on.
     """
@@ -36,7 +44,8 @@ async def answered_once(
         return await work()
     if not 1 <= len(key) <= 255:
         raise InputError(f"{HEADER} has {len(key)} characters; send 1 to 255")
-    digest = hashlib.sha256(b"\0".join([request.method.encode(), request.url.path.encode(), body])).hexdigest()
+    asked = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+    digest = hashlib.sha256(b"\0".join([request.method.encode(), asked.encode(), body])).hexdigest()
     who = caller.key_id or "open"
     kept = _begin(ledger, who, key, digest)
     if kept is not None:
@@ -51,6 +60,11 @@ async def answered_once(
         (answer.status_code, bytes(answer.body), who, key),
     )
     return answer
+
+
+def forget_unfinished(ledger: Ledger) -> None:
+    """At the start of a service: whoever worked on a request that has no answer yet is gone, and its key may be used again."""
+    ledger.change("DELETE FROM answer WHERE status IS NULL")
 
 
 def _begin(ledger: Ledger, who: str, key: str, digest: str) -> Response | None:

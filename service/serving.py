@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
@@ -40,21 +41,24 @@ def run(settings: Settings, port: int) -> None:
     if metrics:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)  # read when prometheus_client is imported, below
     try:
-        _announce(settings, listener.getsockname()[1])
-        _serve(settings, listener)
+        is_open = _announce(settings, listener.getsockname()[1])
+        _serve(replace(settings, needs_key=not is_open), listener)
     finally:
         listener.close()
         if metrics:
             shutil.rmtree(metrics, ignore_errors=True)
 
 
-def _announce(settings: Settings, port: int) -> None:
+def _announce(settings: Settings, port: int) -> bool:
+    """Say what is served where, and whether to everyone; whether it is."""
     from align.store import Store
     from service.access import Access
     from service.ledger import Ledger
+    from service.repeats import forget_unfinished
 
     ledger = Ledger(settings.path)
     access = Access(settings, ledger)
+    forget_unfinished(ledger)
     store = Store(settings.path)
     n_items = store.count_items()
     store.close()
@@ -64,13 +68,15 @@ def _announce(settings: Settings, port: int) -> None:
         file=sys.stderr,
         flush=True,
     )
-    if access.is_open:
+    is_open = access.is_open
+    if is_open:
         print(
             "no API key is in force: open to every program of this machine (samestory keys add NAME makes one)",
             file=sys.stderr,
             flush=True,
         )
     ledger.close()
+    return is_open
 
 
 def _serve(settings: Settings, listener: socket.socket) -> None:

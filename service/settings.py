@@ -18,7 +18,8 @@ MIB = 1 << 20
 class Settings:
     """The settings of one service. Sizes are bytes or characters, times are seconds.
 
-    `rate` is the limit of a key that has none of its own, such as ``100/second``; "" is none.
+    `rate` is the limit of a key that has none of its own, such as ``100/second``; "" is none. `needs_key` is set where a key was
+    in force at the start: revoking the last one must not open a running service.
     """
 
     folder: str
@@ -26,6 +27,7 @@ class Settings:
     host: str = "127.0.0.1"
     workers: int = 1
     rate: str = ""
+    needs_key: bool = False
     max_body_bytes: int = 32 * MIB
     max_job_bytes: int = 512 * MIB
     max_item_characters: int = 1_000_000

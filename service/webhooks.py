@@ -18,7 +18,6 @@ import secrets
 import time
 from dataclasses import dataclass
 from sqlite3 import Row
-from urllib.parse import urlsplit
 
 import httpx2 as httpx
 import structlog
@@ -94,11 +93,11 @@ class Webhooks:
     def add(self, url: str, secret: str | None, after: int | None) -> tuple[Webhook, str]:
         """A new webhook and its secret; it starts after the newest change unless `after` says where. Raises InputError."""
         try:
-            parts = urlsplit(url)
-            fits = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-        except ValueError:
+            parts = httpx.URL(url)
+            fits = parts.scheme in ("http", "https") and bool(parts.host) and 0 < (parts.port or 1) < 2**16
+        except (httpx.InvalidURL, ValueError):
             fits = False
-        if not fits:
+        if not fits or any(sign.isspace() for sign in url):
             raise InputError(f"url {url[:200]!r} is none to send to; write https://host/path")
         kept = _checked_secret(secret)
         webhook_id = "w" + secrets.token_hex(8)
@@ -209,7 +208,7 @@ class Webhooks:
         try:
             answer = await client.post(row["url"], content=body, headers=headers)
             reason = None if answer.is_success else f"answered {answer.status_code}"
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             reason = str(error) or type(error).__name__
         if reason is None:
             self.ledger.change(  # unless it was told meanwhile to begin elsewhere

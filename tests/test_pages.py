@@ -15,6 +15,10 @@ import pytest
 from conftest import ROOT
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from align.instants import timestamp
+from align.records import Item
+from service.desk.pages import latest, month_of, words
+
 expect.set_options(timeout=60_000)  # nothing here is timed: the machine may be busy
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 OPTIONS = [
@@ -82,6 +86,65 @@ def test_pointing_at_a_sentence_lights_its_counterparts(page: Page, server: str)
     assert page.locator(".s.lit").count() >= 2
 
 
+def test_sentences_are_gone_through_by_keyboard(page: Page, server: str) -> None:
+    """Keys alone go from sentence to sentence of the base and light what says the same; where the keyboard is can always be seen."""
+    page.goto(story_path(server))
+    own = page.locator("article.base .s")
+    for place in (0, 1, 2):
+        page.keyboard.press(".")
+        expect(own.nth(place)).to_have_class(re.compile(r"\blit\b"))
+    assert page.locator("article.version:not(.base) .s.lit").count() > 0
+    page.keyboard.press(",")
+    expect(own.nth(1)).to_have_class(re.compile(r"\blit\b"))
+    expect(page.locator("article.base .s.lit")).to_have_count(1)
+    page.locator(".switch a").first.focus()
+    ring = page.evaluate(
+        "(() => { const style = getComputedStyle(document.activeElement); return parseFloat(style.outlineOffset) + parseFloat(style.outlineWidth) })()"
+    )
+    assert ring <= 0  # within the group, which cuts off what stands out
+
+
+def test_a_headline_stands_once(page: Page, server: str) -> None:
+    """A version's headline is marked in its heading and not told again in its text, on a story's page, in the queue and beside a draft."""
+    page.goto("/check")
+    page.get_by_label("The draft").fill(DRAFT)
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("heading", name="Covered", exact=True)).to_be_visible()
+    for path in ("", "/decide", story_path(server)):
+        if path:
+            page.goto(path)
+        cards = page.locator("article.version:has(h2 .s, h3 .s)").all()
+        assert cards
+        for card in cards:
+            headline = card.locator("h2, h3").first.inner_text()
+            assert card.inner_text().count(headline) == 1, headline
+    title = "Pelikan im Hafen von Kiel"
+    item = {"id": "echo", "title": title, "text": f"{title}\n\nIm Hafen von Kiel ist ein Pelikan gelandet."}
+    assert httpx.post(f"{server}/v1/items", json=item, timeout=60).json()["results"][0]["status"] == "added"
+    page.goto("/items/echo")
+    assert page.locator("main").inner_text().count(title) == 1
+    httpx.delete(f"{server}/v1/items/echo", timeout=60)
+
+
+def test_a_story_leads_with_the_readers_language(browser: Browser, server: str) -> None:
+    """Where a story has a version in the reader's language, its headline leads on the wall and in the matrix, and it is the base of its page."""
+    for locale, headline in [
+        ("ja", "横浜など3港でゲート停止"),
+        ("de", "legt Terminaltore"),
+        ("en", "Cyberattack adds"),
+    ]:
+        context = browser.new_context(base_url=server, locale=locale)
+        opened = context.new_page()
+        opened.goto("/?q=Meridian")
+        expect(opened.locator(".card h3", has_text=headline)).to_have_count(1)
+        opened.goto(story_path(server))
+        expect(opened.locator("article.base h2")).to_contain_text(headline)
+        expect(opened.locator("article.base")).to_have_attribute("lang", locale)
+        opened.locator(".swap").first.click()
+        expect(opened.locator("article.base h2")).not_to_contain_text(headline)
+        context.close()
+
+
 def test_search_and_filters(page: Page) -> None:
     """The wall shows only stories that hold the searched words, in the language asked for."""
     page.goto("/")
@@ -107,7 +170,7 @@ def test_a_draft_is_checked(page: Page) -> None:
     expect(page.locator("article.base .s.only")).to_contain_text("brass band")
     expect(page.locator(".differs")).to_contain_text("600,000")
     expect(page.locator(".differs")).to_contain_text("400,000")
-    expect(page.get_by_text("What the others have and the draft lacks").first).to_be_visible()
+    expect(page.get_by_text("What this version has and the draft lacks").first).to_be_visible()
     page.get_by_label("The draft").fill(
         "Zoo names elephant\n\nThe zoo in Leipzig has named its newborn calf Kiran after a public vote."
     )
@@ -126,6 +189,41 @@ def test_an_empty_draft_is_explained(browser: Browser, server: str) -> None:
     opened.close()
 
 
+def test_a_text_of_great_length_does_not_hold_a_page_up(page: Page, server: str) -> None:
+    """A story with one very long version shows the others side by side and lists that one, saying why; so does a very long draft."""
+    text = httpx.get(f"{server}/v1/items/port-strike-03.en").json()["text"]
+    filler = "\n".join(f"Der Kran Nummer {number} steht im Hafen von Triest." for number in range(6_000))
+    item = {
+        "id": "lengthy",
+        "title": "Cyberattack adds to Meridian's troubles",
+        "lang": "en",
+        "text": f"{text}\n{filler}",
+    }
+    assert httpx.post(f"{server}/v1/items", json=item, timeout=120).json()["results"][0]["status"] == "added"
+    first = httpx.get(f"{server}/v1/items/port-strike-03.en").json()["id"]
+    made = httpx.post(
+        f"{server}/v1/decisions", json={"kind": "same_story", "items": [first, "lengthy"]}, timeout=60
+    ).json()
+    page.goto(story_path(server))
+    expect(page.locator("article.version")).to_have_count(4)
+    expect(page.get_by_text("not compared sentence by sentence")).to_be_visible()
+    checked = httpx.post(f"{server}/check", data={"text": f"{text}\n{filler}"}, timeout=120)
+    assert checked.status_code == 200
+    assert "not compared sentence by sentence" in checked.text
+    httpx.delete(f"{server}/v1/decisions/{made['id']}", timeout=60)
+    httpx.delete(f"{server}/v1/items/lengthy", timeout=60)
+
+
+def test_a_long_draft_is_checked(server: str) -> None:
+    """A draft may be as long as an item, in any script; above, the answer says how long it is, in the reader's language, and keeps it."""
+    long = httpx.post(f"{server}/check", data={"text": "港湾労働者が横浜でストライキを行った。" * 8_000}, timeout=120)
+    assert long.status_code == 200
+    over = httpx.post(f"{server}/check", data={"text": "a" * 1_000_001}, headers={"Accept-Language": "de"}, timeout=60)
+    assert over.status_code == 422
+    assert "Der Text hat 1.000.001 Zeichen; höchstens 1.000.000" in over.text
+    assert "a" * 1_000_001 in over.text
+
+
 def test_a_queued_pair_is_decided_and_taken_back_by_keyboard(page: Page, server: str) -> None:
     """In the queue one key separates a pair, which is then not asked about again, and another takes that back."""
     page.goto("/decide")
@@ -139,6 +237,17 @@ def test_a_queued_pair_is_decided_and_taken_back_by_keyboard(page: Page, server:
     page.keyboard.press("u")
     expect(page.locator(".recent")).to_contain_text("taken back")
     assert httpx.get(f"{server}/v1/decisions").json()["items"] == []
+
+
+def test_pairs_put_off_are_not_called_decided(page: Page) -> None:
+    """Who puts off pair after pair by key comes to the end of the queue, which says so and leads to its beginning."""
+    page.goto("/decide?skip=1000")
+    expect(page.locator(".heading")).to_contain_text("put off")
+    page.get_by_role("link", name="Begin again").click()
+    first = page.locator(".side.two h2").all_inner_texts()
+    page.keyboard.press("l")
+    page.wait_for_url("**/decide?skip=1")
+    assert page.locator(".side.two h2").all_inner_texts() != first
 
 
 def test_a_story_is_split_and_restored(page: Page, server: str) -> None:
@@ -156,6 +265,45 @@ def test_a_story_is_split_and_restored(page: Page, server: str) -> None:
     expect(page.locator(".recent")).to_contain_text("taken back")
     page.goto(path)
     expect(page.locator(".timeline li")).to_have_count(n_items)
+
+
+def test_stories_are_merged_by_the_address_of_the_other(browser: Browser, server: str) -> None:
+    """Another story is named by the address of its page; what is named by nothing, and a decision on nothing, are explained."""
+    page = browser.new_page(base_url=server, locale="en")
+    path, other = story_path(server), story_path(server, "port-strike-04.en")
+    n_items, n_others = (
+        len(httpx.get(f"{server}/v1/clusters/{found.rsplit('/', 1)[1]}").json()["items"]) for found in (path, other)
+    )
+    page.goto(path)
+    for name in ("no-such-story", "http://[/stories/x"):
+        page.get_by_placeholder("Address or id of the other story").fill(name)
+        page.get_by_role("button", name="Merge").click()
+        expect(page.get_by_role("alert")).to_have_text(f"No item and no story goes by “{name}”.")
+        page.get_by_role("link", name="Back").click()
+    page.get_by_role("button", name="Split off").click()
+    expect(page.get_by_role("alert")).to_contain_text("Choose at least one item")
+    page.get_by_role("link", name="Back").click()
+    for box in page.locator(".pick input").all():
+        box.check()
+    page.keyboard.press("p")
+    expect(page.get_by_role("alert")).to_contain_text("Choose fewer")
+    page.get_by_role("link", name="Back").click()
+    page.get_by_placeholder("Address or id of the other story").fill(server + other)
+    page.get_by_role("button", name="Merge").click()
+    expect(page.locator(".timeline li")).to_have_count(n_items + n_others)
+    page.keyboard.press("u")
+    expect(page.locator(".timeline li")).to_have_count(n_items)
+    page.close()
+
+
+def test_an_error_page_is_in_the_readers_language(browser: Browser, server: str) -> None:
+    """A page that is not there says so in the reader's language and nothing of programs."""
+    context = browser.new_context(base_url=server, locale="de")
+    opened = context.new_page()
+    for path in ("/nowhere", "/stories/none", "/items/none"):
+        opened.goto(path)
+        assert opened.locator("main").inner_text().split("\n\n")[1:] == ["Diese Seite gibt es nicht.", "Geschichten"]
+    context.close()
 
 
 def test_a_forged_form_decides_nothing(server: str) -> None:
@@ -248,6 +396,10 @@ def test_the_pages_work_on_a_phone_and_by_keyboard(page: Page, server: str) -> N
     for path in (*PATHS, story_path(server)):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+        for link in page.locator(".masthead nav a").all():
+            place = link.bounding_box()
+            assert place is not None
+            assert place["x"] + place["width"] <= 375, path
     for key, path in [("c", "/check"), ("d", "/decide"), ("m", "/missing"), ("n", "/numbers"), ("s", "/")]:
         page.evaluate("document.activeElement.blur()")
         page.keyboard.press("g")
@@ -264,7 +416,7 @@ def test_the_desk_speaks_four_languages(browser: Browser, server: str) -> None:
     """The desk follows the browser's language, the switch overrules it, and the choice of dark stays."""
     for locale, heading in [
         ("en", "Stories"),
-        ("ja", "記事一覧"),
+        ("ja", "話題一覧"),
         ("de", "Geschichten"),
         ("it", "Storie"),
         ("fr", "Stories"),
@@ -294,8 +446,35 @@ def test_the_catalogues_have_the_same_words() -> None:
     assert found.keys() == {"en", "ja", "de", "it"}
     for catalogue in found.values():
         assert catalogue.keys() == found["en"].keys()
-        for key, words in catalogue.items():
-            assert sorted(re.findall(r"{\w+}", words)) == sorted(re.findall(r"{\w+}", found["en"][key])), key
+        for key, said in catalogue.items():
+            assert sorted(re.findall(r"{\w+}", said)) == sorted(re.findall(r"{\w+}", found["en"][key])), key
+
+
+def test_every_word_is_used() -> None:
+    """No catalogue keeps words that no page says."""
+    pages = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "service").rglob("*") if path.suffix in (".html", ".py")
+    )
+    named = re.compile(
+        r"(kind|lang|what|because|doubt|extent|theme|unit|error)_"
+    )  # these are put together from a value
+    unused = [
+        key for key in words("en") if not named.match(key) and f'"{key}"' not in pages and f"'{key}'" not in pages
+    ]
+    assert unused == []
+
+
+def test_stories_in_order_of_time_are_in_order_of_months() -> None:
+    """The newest of items counts by the moment, not by how it is written, and so does a story's month."""
+    stamps = ["2026-03-31T23:30:00-05:00", "2026-04-01T01:00:00+09:00", "2026-03-31"]
+    items = [
+        Item(f"i{number}", "d", "en", 1.0, "", "text", None, None, stamp, 0, 4)
+        for number, stamp in enumerate([*stamps, None])
+    ]
+    assert latest(items) == stamps[0]
+    assert latest(items[3:]) == ""
+    ordered = sorted(stamps, key=timestamp)
+    assert [month_of(stamp) for stamp in ordered] == ["2026-03", "2026-03", "2026-04"]
 
 
 def test_the_queue_gives_its_reasons_in_the_readers_language(browser: Browser, server: str) -> None:

@@ -371,6 +371,7 @@ def test_page_that_is_not_in_its_declared_encoding_is_rejected(tmp_path: Path):
         ({"text": "a", "lang": "English"}, "`lang` 'English' is not a BCP 47 code"),
         ({"text": "a", "lang": "en\n"}, "is not a BCP 47 code"),
         ({"text": "a", "published": "yesterday"}, "`published` 'yesterday' is not ISO 8601"),
+        ({"text": "a", "published": "0001-01-01T00:00:00+14:00"}, "is outside the years 1 to 9999 in UTC"),
         ({"text": "a", "published": 1700000000}, "`published` is 1700000000, not a string"),
         ({"text": "a", "title": {"en": "b"}}, "`title` is"),
     ],

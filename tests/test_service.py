@@ -136,6 +136,19 @@ def test_a_cluster_by_its_id(client: httpx.Client) -> None:
         ("GET", "/v1/items/port-strike-03.en/variants?min_score=nan", None, 422),
         ("POST", "/v1/lookup", '{"text":"Der Hafen.","published":"gestern"}', 422),
         ("POST", "/v1/webhooks", '{"url":"http://127.0.0.1:9/","after":1180591620717411303424}', 422),
+        ("GET", "/v1/items?lang=", None, 422),
+        ("GET", "/v1/items/port-strike-03.en/variants?lang=german", None, 422),
+        ("GET", "/v1/clusters?missing=japanese", None, 422),
+        ("GET", "/v1/items?published_from=2026-03-02&published_to=2026-03-01", None, 422),
+        ("POST", "/v1/items", '{"text":"Ein Satz.","id":' + "9" * 5000 + "}", 422),
+        ("POST", "/v1/check", '{"text":' + "9" * 5000 + "}", 422),
+        ("POST", "/v1/check", "[" * 100_000, 422),
+        ("POST", "/v1/check", '{"text":"Ein \\ud800 Satz."}', 422),
+        ("POST", "/v1/lookup", '{"text":"Ein Satz.","title":"\\udfff"}', 422),
+        ("POST", "/v1/decisions", '{"kind":"same_story","items":["\\ud800","b"]}', 422),
+        ("GET", "/v1/clusters?min_items=9223372036854775808", None, 422),
+        ("GET", "/v1/clusters?published_from=0001-01-01T00:00:00%2B14:00", None, 422),
+        ("GET", "/v1/items?published_to=9999-12-31T23:59:59-14:00", None, 422),
     ],
 )
 def test_every_fault_is_a_problem(
@@ -144,6 +157,36 @@ def test_every_fault_is_a_problem(
     """Bad requests are answered with problem details that say what was wrong."""
     answer = client.request(method, path, content=body, headers={"Content-Type": "application/json"} if body else {})
     assert problem(answer, status)["detail"]
+
+
+def test_a_fault_names_the_value_and_its_place(client: httpx.Client) -> None:
+    """What cannot be used is said with its place and the value that was given; where JSON breaks off, by character."""
+    [limit] = problem(client.get("/v1/items?limit=501"), 422)["errors"]
+    assert limit == {"place": "query.limit", "reason": 'Input should be less than or equal to 500; given is "501"'}
+    headers = {"Content-Type": "application/json"}
+    broken = problem(client.post("/v1/check", content='{"text": oops}', headers=headers), 422)
+    assert broken["detail"] == "body: it is not JSON (character 9: Expecting value)"
+    secret = problem(client.post("/v1/webhooks", json={"url": "http://127.0.0.1:9/", "secret": "s" * 201}), 422)
+    assert "sss" not in str(secret)
+
+
+def test_a_line_that_is_no_item_leaves_the_others(client: httpx.Client) -> None:
+    """In a job too a number of thousands of digits is a line rejected, not a job failed; what is no object is shown as it was sent."""
+    lines = [
+        '{"text":"Ein Satz.","id":' + "9" * 5000 + "}",
+        "null",
+        '{"id":"l3","text":"Die Mole von Triest ist gesperrt."}',
+    ]
+    body, headers = "\n".join(lines), {"Content-Type": "application/x-ndjson"}
+    results = client.post("/v1/items", content=body, headers=headers).json()["results"]
+    assert [result["status"] for result in results] == ["rejected", "rejected", "added"]
+    assert results[1]["reason"] == "entry 2 is null, not an object with a text"
+    job = client.post("/v1/jobs", content=body, headers=headers).json()
+    while job["finished_at"] is None:
+        time.sleep(0.1)
+        job = client.get(f"/v1/jobs/{job['id']}").json()
+    assert (job["status"], job["counts"]) == ("done", {"rejected": 2, "unchanged": 1})
+    client.delete("/v1/items/l3")
 
 
 def test_a_list_with_repeated_and_nameless_items(client: httpx.Client) -> None:
@@ -250,6 +293,27 @@ def test_an_idempotency_key_repeats_the_answer(client: httpx.Client) -> None:
     assert client.delete("/v1/items/once").status_code == 204
 
 
+def test_a_job_and_a_webhook_are_made_once_for_a_key(client: httpx.Client) -> None:
+    """A job or webhook sent again under the same Idempotency-Key is the one that was made; with another body the key is refused."""
+    lines, kind = '{"id":"once","text":"Il faro di Trieste resta acceso."}\n', {"Content-Type": "application/x-ndjson"}
+    key = {"Idempotency-Key": "job-once"}
+    first, again = (client.post("/v1/jobs", content=lines, headers={**kind, **key}) for _ in range(2))
+    assert (first.status_code, again.status_code, again.json()) == (202, 202, first.json())
+    assert again.headers["location"] == first.headers["location"] == f"/v1/jobs/{first.json()['id']}"
+    assert again.headers["idempotency-replayed"] == "true"
+    problem(client.post("/v1/jobs", content=lines * 2, headers={**kind, **key}), 422)
+    problem(client.post("/v1/jobs?kind=rebuild", headers=key), 422)
+    while client.get(first.headers["location"]).json()["finished_at"] is None:
+        time.sleep(0.1)
+    client.delete("/v1/items/once")
+    hook, key = {"url": "http://127.0.0.1:9/"}, {"Idempotency-Key": "hook-once"}
+    made = [client.post("/v1/webhooks", json=hook, headers=key).json() for _ in range(2)]
+    assert made[0] == made[1]
+    assert [found["id"] for found in client.get("/v1/webhooks").json()["items"]] == [made[0]["id"]]
+    assert client.get(f"/v1/webhooks/{made[0]['id']}").json()["secret"] is None
+    assert client.delete(f"/v1/webhooks/{made[0]['id']}").status_code == 204
+
+
 def test_items_without_an_id_do_not_overwrite_one_another(client: httpx.Client) -> None:
     """Two different nameless items are two items; the same one again is unchanged."""
     texts = ["The ferry to Helgoland is cancelled until Sunday.", "A museum in Turin lends its oldest map to Kyoto."]
@@ -312,10 +376,14 @@ def test_a_body_of_another_kind_is_refused(client: httpx.Client, headers: dict[s
 
 
 def test_a_405_names_what_is_answered(client: httpx.Client) -> None:
-    """A method that a path does not have is refused with all that it has, and HEAD is answered like GET."""
+    """A method that a path does not have is refused with all that it has, which OPTIONS tells too, and HEAD is answered like GET."""
     answer = client.patch("/v1/items")
     problem(answer, 405)
-    assert answer.headers["allow"].split(", ") == ["GET", "POST", "HEAD"]
+    assert answer.headers["allow"].split(", ") == ["GET", "POST", "HEAD", "OPTIONS"]
+    asked = client.options("/v1/items")
+    assert (asked.status_code, asked.content, asked.headers["allow"]) == (204, b"", answer.headers["allow"])
+    problem(client.options("/v1/nowhere"), 404)
+    assert client.post("/static/desk.js").headers["allow"] == "GET, HEAD, OPTIONS"
     head, get = client.head("/v1/items?limit=1"), client.get("/v1/items?limit=1")
     assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", get.headers["etag"])
     assert head.headers["content-length"] == get.headers["content-length"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import socket
 from pathlib import Path
@@ -68,6 +69,47 @@ def test_keys_open_what_their_scopes_name(tmp_path: Path, index: Path) -> None:
         assert [entry["scopes"] for entry in listed] == [["read"], ["read", "write"]]
         command("keys", "revoke", listed[0]["id"], "--index", own)
         problem(client.get("/v1/items", headers=reader), 401)
+
+
+def test_an_editor_signs_in_and_comes_back(tmp_path: Path) -> None:
+    """Without a key a page leads to the sign-in and from there back to its whole address; a reader's key shows no decisions, and ends the session when it is revoked, though it was the last."""
+    own = ingest(tmp_path, "seeds/port-strike.jsonl")
+    made = json.loads(command("keys", "add", "Ada", "--index", own, "--json").stdout)
+    with (
+        served(own) as running,
+        httpx.Client(base_url=running.url, headers={"Accept": "text/html"}, timeout=60) as client,
+    ):
+        asked = client.get("/missing?lang=ja&several=true")
+        assert (asked.status_code, asked.headers["location"]) == (
+            303,
+            "/sign-in?next=/missing%3Flang%3Dja%26several%3Dtrue",
+        )
+        form = client.get(asked.headers["location"])
+        token = form.text.split('name="token" value="')[1].split('"')[0]
+        assert client.post("/sign-in", data={"token": token, "key": "sst_no_key"}).status_code == 401
+        back = html.unescape(form.text.split('name="to" value="')[1].split('"')[0])
+        signed_in = client.post("/sign-in", data={"token": token, "key": made["key"], "to": back})
+        assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/missing?lang=ja&several=true")
+        assert client.get(signed_in.headers["location"]).status_code == 200
+        assert 'data-key="y"' not in client.get("/decide").text
+        assert (
+            client.post("/decide", data={"token": token, "kind": "split", "items": "port-strike-01.en"}).status_code
+            == 403
+        )
+        command("keys", "revoke", made["id"], "--index", own)
+        assert client.get("/missing").status_code == 303
+        problem(
+            httpx.get(f"{running.url}/v1/items"), 401
+        )  # nor does the service stand open now that its last key is gone
+
+
+@pytest.mark.parametrize("rate", ["0/second", "-1/second", "100/second;5/minute", "5/fortnight"])
+def test_a_rate_that_is_none_is_refused(tmp_path: Path, rate: str) -> None:
+    """A key's rate is one limit above nothing: what would never let it ask, or count in part, makes no key."""
+    refused = command("keys", "add", "Desk", "--rate", rate, "--index", tmp_path, check=False)
+    assert refused.returncode == 2
+    assert repr(rate) in refused.stderr
+    assert command("keys", "list", "--index", tmp_path).stdout == ""
 
 
 def test_keys_are_kept_hashed(tmp_path: Path) -> None:

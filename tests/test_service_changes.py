@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 import threading
 import time
@@ -105,13 +108,26 @@ def test_webhooks_are_signed_retried_and_survive_a_restart(tmp_path: Path) -> No
                     break
                 time.sleep(0.1)
             assert (hook["after"], hook["reason"], hook["secret"]) == (feed["after"], None, None)
+            key = base64.b64decode(made["secret"].removeprefix("whsec_"))
             for headers, body in taken:
                 Webhook(made["secret"]).verify(body, headers)
+                signed = (
+                    f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+                )  # as /openapi.json says
+                mac = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+                assert headers["webhook-signature"] == f"v1,{mac}"
             assert taken[0][1].split(b'"data"')[1] == taken[1][1].split(b'"data"')[1]
             assert taken[0][0]["webhook-id"] == taken[1][0]["webhook-id"]
             assert changes_in(taken[2:]) == [change["number"] for change in feed["items"]]
             problem(httpx.post(f"{running.url}/v1/webhooks", json={"url": "file:///etc/passwd"}), 422)
             assert httpx.delete(f"{running.url}/v1/webhooks/{made['id']}").status_code == 204
+
+
+def test_an_address_that_nothing_can_be_sent_to_is_refused(server: str) -> None:
+    """A webhook's address is a whole one over HTTP, without a space or a line's end."""
+    for url in ("", "ftp://a/b", "http://", "http://a:99999/", "http://[::1", "http://a/ b", "http://a/b\n"):
+        refused = problem(httpx.post(f"{server}/v1/webhooks", json={"url": url}), 422)
+        assert repr(url) in str(refused["detail"])
 
 
 def test_a_webhook_sends_again_what_came_after_a_change(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
 import pytest
@@ -10,7 +12,7 @@ import schemathesis
 import schemathesis.specs.openapi.checks as checks
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
-from serving import Served, ingest, served
+from serving import Served, command, ingest, served
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,42 @@ def test_every_example_works_when_pasted(running: Served) -> None:
                     assert answer.is_success, (method, path, answer.text)
                     sent += 1
     assert sent >= 15
+
+
+def test_answers_are_what_the_commands_print(tmp_path: Path) -> None:
+    """Variants, stories, an alignment and a check have over HTTP every field, with the same value, as on the command line."""
+    index = ingest(tmp_path, "seeds/port-strike.jsonl")
+    draft = tmp_path / "draft.txt"
+    draft.write_text(
+        "Genoa dockers turn ship away\n\nThirty dockers in Genoa stopped the Meridian Aurora from mooring.",
+        encoding="utf-8",
+    )
+
+    def printed(*arguments: str | Path) -> list[Any]:
+        return [json.loads(line) for line in command(*arguments, "--index", index, "--json").stdout.splitlines()]
+
+    with served(index) as own, httpx.Client(base_url=own.url, timeout=60) as client:
+        a, b = "port-strike-01.en", "port-strike-01.de"
+        assert printed("items") == client.get("/v1/items?limit=500").json()["items"]
+        assert printed("variants", a) == [client.get(f"/v1/items/{a}/variants").json()]
+        by_id = {found["id"]: found for found in client.get("/v1/clusters?limit=500").json()["items"]}
+        assert {found["id"]: found for found in printed("clusters")} == by_id
+        assert printed("align", a, b) == [client.get(f"/v1/items/{a}/alignment/{b}").json()]
+        checked = client.post("/v1/check", json={"text": draft.read_text(encoding="utf-8")}).json()
+        assert printed("check", draft) == [checked]
+        assert checked["covered"]
+
+
+def test_deliveries_are_described(running: Served) -> None:
+    """The description says how a delivery to a webhook looks and how its signature is checked."""
+    found = httpx.get(f"{running.url}/openapi.json").json()["webhooks"]["changes"]["post"]
+    assert {parameter["name"] for parameter in found["parameters"]} == {
+        "webhook-id",
+        "webhook-timestamp",
+        "webhook-signature",
+    }
+    assert "HMAC-SHA256" in found["description"]
+    assert found["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/Delivery")
 
 
 def test_answers_are_as_described(running: Served) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -79,6 +80,41 @@ def test_a_job_goes_on_after_a_kill(tmp_path: Path) -> None:
         assert httpx.get(f"{running.url}/v1/items/stop-399").status_code == 200
 
 
+def test_lines_of_no_job_are_swept_up(tmp_path: Path) -> None:
+    """What a killed service had received of a job that was never made does not lie about for ever; what may still be coming does."""
+    index = ingest(tmp_path, "seeds/port-strike.jsonl")
+    (index / "jobs").mkdir()
+    for name, age in [("j1.part", 3600), ("j2.jsonl", 3600), ("j3.part", 10)]:
+        file = index / "jobs" / name
+        file.write_text("{}\n")
+        os.utime(file, (time.time() - age,) * 2)
+    with served(index):
+        assert [file.name for file in (index / "jobs").iterdir()] == ["j3.part"]
+
+
+def test_a_request_cut_off_by_a_kill_is_sent_again(tmp_path: Path) -> None:
+    """A request under an Idempotency-Key that a killed service was at is done by the next one when it is sent again, at once."""
+    index = ingest(tmp_path, "seeds/port-strike.jsonl")
+    batch, key = [item(number) for number in range(400)], {"Idempotency-Key": "cut-off"}
+    with served(index) as running:
+
+        def send() -> None:
+            with contextlib.suppress(httpx.TransportError):
+                httpx.post(f"{running.url}/v1/items", json=batch, headers=key, timeout=120)
+
+        sending = threading.Thread(target=send)
+        sending.start()
+        while httpx.get(f"{running.url}/readyz").json()["items"] == 22:
+            time.sleep(0.01)
+        running.process.kill()
+        running.process.wait()
+        sending.join()
+    with served(index) as running:
+        answer = httpx.post(f"{running.url}/v1/items", json=batch, headers=key, timeout=120)
+        assert answer.status_code == 200
+        assert {result["status"] for result in answer.json()["results"]} <= {"added", "unchanged"}
+
+
 def test_workers_share_one_index(tmp_path: Path) -> None:
     """What one worker process stores, every other finds at once, by id and by its text."""
     index = ingest(tmp_path, "seeds/port-strike.jsonl")
@@ -120,6 +156,31 @@ def test_reads_go_on_while_a_batch_is_ingested(tmp_path: Path) -> None:
         assert client.get("/readyz").json()["items"] == 22 + 250
 
 
+def test_reads_go_on_while_a_large_body_is_read(server: str) -> None:
+    """The lines of a large request are read beside the answers to others: no answer waits for a third of the time that the request takes."""
+    lines = "\n".join(json.dumps({"id": f"large-{number}", "title": "x" * 2_800}) for number in range(9_000))
+    done: list[float] = []
+
+    def send() -> None:
+        begun = time.monotonic()
+        answer = httpx.post(
+            f"{server}/v1/items", content=lines, headers={"Content-Type": "application/x-ndjson"}, timeout=120
+        )
+        assert {result["status"] for result in answer.json()["results"]} == {"rejected"}
+        done.append(time.monotonic() - begun)
+
+    with httpx.Client(base_url=server, timeout=60) as client:
+        client.get("/healthz")
+        sending = threading.Thread(target=send)
+        sending.start()
+        waits = []
+        while sending.is_alive():
+            asked = time.monotonic()
+            assert client.get("/healthz").status_code == 200
+            waits.append(time.monotonic() - asked)
+    assert max(waits) < done[0] / 3
+
+
 def job_with(client: httpx.Client, job: str, entry: str, seconds: float) -> dict[str, object]:
     """A job once it has an `entry`, which it must within so many seconds."""
     until = time.monotonic() + seconds
@@ -139,6 +200,14 @@ def finished(client: httpx.Client, job: str) -> dict[str, object]:
 def children(pid: int) -> list[int]:
     """The processes that `pid` started and that run."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and has not ended; one that nobody has waited for yet has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def started(client: httpx.Client, job: str) -> dict[str, object]:
@@ -224,6 +293,24 @@ def test_a_killed_writing_process_loses_nothing(tmp_path: Path) -> None:
         again = client.post("/v1/items", json=batch).json()["results"]
         assert {result["status"] for result in again} <= {"added", "unchanged"}
         assert client.get("/readyz").json()["items"] == 22 + 600
+
+
+def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    """When the first process of a service is killed its workers finish what they accepted and end, so that the address is free again."""
+    index = ingest(tmp_path, "seeds/port-strike.jsonl")
+    with served(index, "--workers", "2") as running:
+        others = children(running.process.pid)
+        assert httpx.post(f"{running.url}/v1/items", json=item(1), timeout=60).status_code == 200
+        running.process.kill()
+        running.process.wait()
+        until = time.monotonic() + 60
+        while any(map(runs, others)) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert not any(map(runs, others))
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{running.url}/healthz")
+    with served(index) as running:
+        assert httpx.get(f"{running.url}/v1/items/stop-1").status_code == 200
 
 
 def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:

@@ -43,6 +43,16 @@ def test_time_is_counted_in_equal_spans(
     assert found.stories_before + sum(found.stories_by_span) == found.n_clusters
 
 
+def test_a_far_date_moves_no_chart(tmp_path: Path, encoder: StaticEncoder) -> None:
+    """A date of the far future, which stands for none, does not push the others off the chart, and its item is told; one outside the calendar is no failure."""
+    days = ["2026-03-30", "2026-04-02", "9999-12-31", "0001-01-01T00:00:00+14:00"]
+    with stored(tmp_path, encoder, days) as pipeline:
+        found = count(pipeline.store)
+    assert (found.unit, found.spans[0], found.spans[-1], found.items_outside) == ("day", "2026-03-30", "2026-04-02", 1)
+    with stored(tmp_path / "far", encoder, ["9999-12-30"]) as pipeline:
+        assert count(pipeline.store).spans == ("9999-12-30",)
+
+
 def test_an_empty_index_is_counted(tmp_path: Path, encoder: StaticEncoder) -> None:
     """Of nothing there is nothing to show."""
     with Pipeline(tmp_path, encoder) as pipeline:

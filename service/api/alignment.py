@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from align.alignment_shapes import alignment_shape
 from service.access import Reader
 from service.api.health import Served
-from service.api.schemas import ITEM_PATH, errors
+from service.api.schemas import ITEM_PATH, OTHER_PATH, errors
 from service.api.strict import StrictRoute
 
 router = APIRouter(tags=["items"], route_class=StrictRoute)
@@ -26,7 +26,7 @@ class BeadOut(BaseModel):
 
 
 class AlignmentOut(BaseModel):
-    """The sentences of two items, the beads that hold each once, in order, those that moved, and what differs."""
+    """The sentences of two items, the beads that hold each once, in order, those that moved, and what differs; `versions` are the items' ids."""
 
     beads: list[BeadOut]
     a: list[str]
@@ -36,9 +36,11 @@ class AlignmentOut(BaseModel):
     differences: dict[str, Any]
     coverage: dict[str, float]
     kind: str
+    versions: list[str]
 
 
 @router.get("/v1/items/{item_id:path}/alignment/{other:path}", response_model=AlignmentOut, responses=errors(404))
-def get_alignment(item_id: ITEM_PATH, other: ITEM_PATH, pipeline: Served, caller: Reader) -> JSONResponse:
+def get_alignment(item_id: ITEM_PATH, other: OTHER_PATH, pipeline: Served, caller: Reader) -> JSONResponse:
     """Which sentences of one item say what which sentences of the other say."""
-    return JSONResponse(alignment_shape(pipeline.alignment(item_id, other), pipeline.encoder))
+    versions = [pipeline.find(name).id for name in (item_id, other)]
+    return JSONResponse({**alignment_shape(pipeline.alignment(item_id, other), pipeline.encoder), "versions": versions})

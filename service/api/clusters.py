@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from align.errors import NotFoundError
-from align.listing import ClusterFilter, ItemFilter, list_clusters, list_newest_clusters, moment
+from align.listing import ClusterFilter, ItemFilter, list_clusters, list_newest_clusters
 from align.pipeline import Pipeline
 from align.shapes import cluster_shape
 from service.access import Reader
-from service.api.filters import From, Kinds, Langs, Score, Sources, To, Words
+from service.api.filters import From, Kinds, Langs, Score, Sources, To, Words, between, checked_langs
 from service.api.health import Served
 from service.api.paging import Cursor, Limit, decode_cursor, page_of
 from service.api.schemas import ClusterOut, ClustersPage, errors
@@ -24,7 +24,7 @@ async def cluster_filter(
     lang: Langs = None,
     missing: Annotated[list[str] | None, Query(description="Only stories that lack each of these languages.")] = None,
     min_langs: Annotated[int, Query(ge=1, le=100, description="Only stories in at least so many languages.")] = 1,
-    min_items: Annotated[int, Query(ge=1, description="Only stories of at least so many items.")] = 1,
+    min_items: Annotated[int, Query(ge=1, lt=2**63, description="Only stories of at least so many items.")] = 1,
     kind: Kinds = None,
     min_score: Score = None,
     source: Sources = None,
@@ -33,10 +33,9 @@ async def cluster_filter(
     q: Words = None,
 ) -> ClusterFilter:
     """The filter that a request's parameters describe. Raises InputError for a date that is none."""
-    items = ItemFilter((), tuple(source or ()), moment(published_from), moment(published_to, True), q or "")
-    return ClusterFilter(
-        tuple(lang or ()), tuple(missing or ()), min_langs, min_items, (), items, tuple(kind or ()), min_score or 0.0
-    )
+    items = ItemFilter((), tuple(source or ()), *between(published_from, published_to), q or "")
+    langs, lacking = checked_langs("lang", lang), checked_langs("missing", missing)
+    return ClusterFilter(langs, lacking, min_langs, min_items, (), items, tuple(kind or ()), min_score or 0.0)
 
 
 @router.get("/v1/clusters", response_model=ClustersPage, responses=errors())
@@ -80,4 +79,4 @@ def _shape(pipeline: Pipeline, cluster_id: str) -> dict[str, Any]:
     items = pipeline.members(cluster)
     if not items:
         raise NotFoundError(f"cluster {cluster_id!r} has just lost its last item")
-    return cluster_shape(cluster, items)
+    return cluster_shape(cluster, items, pipeline.story(cluster))

@@ -18,7 +18,7 @@ from service.api.health import Served
 from service.api.paging import Cursor, Limit, decode_cursor, page_of
 from service.api.schemas import DecisionIn, DecisionOut, DecisionsPage, QueuePage, errors
 from service.api.strict import StrictRoute
-from service.repeats import answered_once
+from service.repeats import PARAMETER, answered_once
 
 router = APIRouter(tags=["decisions"], route_class=StrictRoute)
 
@@ -30,7 +30,13 @@ def decided_by(caller: Caller, named: str) -> str:
     return named or caller.name
 
 
-@router.post("/v1/decisions", status_code=201, response_model=DecisionOut, responses=errors(404, 409, 415))
+@router.post(
+    "/v1/decisions",
+    status_code=201,
+    openapi_extra={"parameters": [PARAMETER]},
+    response_model=DecisionOut,
+    responses=errors(404, 409, 415),
+)
 async def post_decision(request: Request, decision: DecisionIn, caller: Editor) -> Response:
     """Confirm, separate, split or mark as translation; applied at once, and kept in every later run.
 

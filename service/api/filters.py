@@ -8,8 +8,10 @@ from typing import Annotated
 
 from fastapi import Query
 
+from align.errors import InputError
 from align.listing import ItemFilter, moment
 from align.records import Item, Kind, Variant
+from align.rows import LANG_CODE
 
 Langs = Annotated[
     list[str] | None, Query(description="Only these languages, BCP 47; may be repeated.", examples=["ja"])
@@ -22,13 +24,29 @@ To = Annotated[str | None, Query(description="Published at or before, ISO 8601; 
 Words = Annotated[str | None, Query(description="Words that title or text hold.", max_length=200)]
 
 
+def checked_langs(name: str, langs: list[str] | None) -> tuple[str, ...]:
+    """The languages of the parameter `name`. Raises InputError for what is no code, such as ``german``."""
+    for lang in langs or ():
+        if not LANG_CODE.fullmatch(lang):
+            raise InputError(f"query.{name}: {lang[:40]!r} is not a BCP 47 code; write en, ja, de, it or another")
+    return tuple(langs or ())
+
+
+def between(published_from: str | None, published_to: str | None) -> tuple[datetime | None, datetime | None]:
+    """The two moments of the parameters. Raises InputError for a date that is none, or where nothing lies between."""
+    since, until = moment(published_from), moment(published_to, True)
+    if since and until and since > until:
+        raise InputError(
+            f"query.published_from: {published_from} is after published_to {published_to}; exchange the two"
+        )
+    return since, until
+
+
 async def item_filter(
     lang: Langs = None, source: Sources = None, published_from: From = None, published_to: To = None, q: Words = None
 ) -> ItemFilter:
     """The filter that a request's parameters describe. Raises InputError for a date that is none."""
-    return ItemFilter(
-        tuple(lang or ()), tuple(source or ()), moment(published_from), moment(published_to, True), q or ""
-    )
+    return ItemFilter(checked_langs("lang", lang), tuple(source or ()), *between(published_from, published_to), q or "")
 
 
 @dataclass(frozen=True)
@@ -71,10 +89,9 @@ async def variant_filter(
 ) -> VariantFilter:
     """The filter that a request's parameters describe. Raises InputError for a date that is none."""
     return VariantFilter(
-        tuple(lang or ()),
+        checked_langs("lang", lang),
         tuple(kind or ()),
         min_score or 0.0,
         tuple(source or ()),
-        moment(published_from),
-        moment(published_to, True),
+        *between(published_from, published_to),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
@@ -19,10 +20,12 @@ from service.api.schemas import ITEM_EXAMPLES, ITEM_PATH, ItemIn, ItemOut, Items
 from service.api.strict import StrictRoute
 from service.entries import Entry, is_ndjson, read_entries
 from service.problems import TooLargeError
-from service.repeats import HEADER, answered_once
+from service.repeats import PARAMETER, answered_once
 from service.settings import Settings
 
 router = APIRouter(tags=["items"], route_class=StrictRoute)
+LARGE = 1 << 16
+"""Bytes from which on a body is read by a thread, so that other requests are answered meanwhile; below, the way there costs more."""
 _SCHEMA = ItemIn.model_json_schema()
 ITEMS_BODY: dict[str, Any] = {
     "requestBody": {
@@ -32,12 +35,7 @@ ITEMS_BODY: dict[str, Any] = {
             "application/x-ndjson": {"schema": {"type": "string"}, "examples": ITEM_EXAMPLES["ndjson"]},
         },
     },
-    "parameters": [
-        {
-            "name": HEADER, "in": "header", "required": False, "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-            "description": "Sent again with the same body, the request is answered from memory for a day.",
-        }
-    ],
+    "parameters": [PARAMETER],
 }  # fmt: skip
 
 
@@ -50,7 +48,11 @@ async def post_items(request: Request, caller: Contributor) -> Response:
     """
     settings: Settings = request.app.state.settings
     body = await request.body()
-    entries = read_entries(body, is_ndjson(request.headers.get("content-type", "")), settings.max_item_characters)
+    ndjson = is_ndjson(request.headers.get("content-type", ""))
+    if len(body) < LARGE:
+        entries = read_entries(body, ndjson, settings.max_item_characters)
+    else:
+        entries = await to_thread.run_sync(read_entries, body, ndjson, settings.max_item_characters)
     if len(entries) > settings.max_items:
         raise TooLargeError(
             f"{len(entries)} items are over the {settings.max_items} of one request; send them as a job (POST /v1/jobs)"

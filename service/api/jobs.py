@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
@@ -17,8 +18,9 @@ from service.api.paging import Cursor, Limit, decode_cursor, page_of
 from service.api.schemas import JobOut, JobsPage, errors
 from service.api.strict import StrictRoute
 from service.entries import is_ndjson
-from service.jobs import Job, Jobs
+from service.jobs import Held, Job, Jobs
 from service.problems import TooLargeError
+from service.repeats import answered_once
 from service.settings import Settings
 
 router = APIRouter(tags=["jobs"], route_class=StrictRoute)
@@ -31,7 +33,7 @@ def _shape(job: Job) -> dict[str, Any]:
 @router.post(
     "/v1/jobs",
     status_code=202,
-    openapi_extra={"requestBody": ITEMS_BODY["requestBody"]},
+    openapi_extra=ITEMS_BODY,
     response_model=JobOut,
     responses=errors(409, 413, 415, 503),
 )
@@ -49,18 +51,25 @@ async def post_job(
     go on meanwhile.
     """
     jobs: Jobs = request.app.state.jobs
+    held: Held | None = None
     if kind == "rebuild":
         async for part in request.stream():
             if part:
                 raise InputError("a rebuild takes no body; send none, or leave kind=rebuild out to ingest")
-        return _accepted(jobs.rebuild())
-    parts = request.stream() if is_ndjson(request.headers.get("content-type", "")) else _lines(request)
-    job = await jobs.accept(parts)
-    return _accepted(job)
+    else:
+        parts = request.stream() if is_ndjson(request.headers.get("content-type", "")) else _lines(request)
+        held = await jobs.hold(parts)
 
+    async def work() -> Response:
+        return JSONResponse(_shape(jobs.rebuild() if held is None else jobs.accept(held)), 202)
 
-def _accepted(job: Job) -> Response:
-    return JSONResponse(_shape(job), 202, {"Location": f"/v1/jobs/{job.id}"})
+    try:
+        answer = await answered_once(request, request.app.state.ledger, caller, held.digest if held else b"", work)
+    finally:
+        if held is not None:
+            jobs.let_go(held)
+    answer.headers["Location"] = f"/v1/jobs/{json.loads(bytes(answer.body))['id']}"
+    return answer
 
 
 async def _lines(request: Request) -> AsyncIterator[bytes]:
@@ -75,7 +84,7 @@ async def _lines(request: Request) -> AsyncIterator[bytes]:
             )
         parts.append(part)
     try:
-        value = json.loads(b"".join(parts).decode("utf-8-sig"))
+        value = await to_thread.run_sync(lambda: json.loads(b"".join(parts).decode("utf-8-sig")))
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"the body is not JSON ({error}); for one object a line send Content-Type: application/x-ndjson"

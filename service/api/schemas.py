@@ -6,7 +6,7 @@ import json
 from typing import Annotated, Any, Literal
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from service.problems import PROBLEM
 
@@ -41,6 +41,7 @@ ITEM_EXAMPLES: dict[str, dict[str, Any]] = {
     },
 }
 ITEM_PATH = Annotated[str, Path(description="An item's id or external id.", examples=["story-1.en"])]
+OTHER_PATH = Annotated[str, Path(description="Another item's id or external id.", examples=["story-1.de"])]
 _MEANING = {
     401: "No key, or one that is not in force.",
     403: "The key lacks the scope, or another site's page asked.",
@@ -54,12 +55,28 @@ _MEANING = {
 }
 
 
+PROBLEM_CONTENT: dict[str, Any] = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
 def errors(*codes: int) -> dict[int | str, dict[str, Any]]:
     """The problem documents that a route may answer with, for its description."""
-    content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
-        code: {"description": _MEANING[code], "content": content} for code in sorted({401, 403, 422, 429, 503, *codes})
+        code: {"description": _MEANING[code], "content": PROBLEM_CONTENT}
+        for code in sorted({401, 403, 422, 429, 503, *codes})
     }
+
+
+def _whole(text: str) -> str:
+    for place, character in enumerate(text):
+        if "\ud800" <= character <= "\udfff":
+            raise ValueError(
+                f"character {place} is half of a surrogate pair (U+{ord(character):04X}); send whole characters"
+            )
+    return text
+
+
+Text = Annotated[str, AfterValidator(_whole)]
+"""A string that is Unicode text: JSON can write half of a surrogate pair, which is no character."""
 
 
 class ItemIn(BaseModel):
@@ -81,9 +98,9 @@ class TextIn(BaseModel):
     """A text that is looked up and not stored."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"title": _EXAMPLE_TITLE, "text": _EXAMPLE_TEXT}]})
-    text: str
-    title: str = ""
-    published: str | None = Field(None, description="ISO 8601.")
+    text: Text
+    title: Text = ""
+    published: Text | None = Field(None, description="ISO 8601.")
 
 
 class ItemOut(BaseModel):
@@ -154,13 +171,35 @@ class ClusterItemOut(BaseModel):
     document: str
 
 
+class FirstSeenOut(BaseModel):
+    """An item in the order of publication."""
+
+    id: str
+    lang: str
+    source: str | None
+    published: str | None
+
+
+class SourcesOut(BaseModel):
+    """Who reports by themselves, by name, and which items are copies or excerpts of another, by id."""
+
+    independent: list[str]
+    copies: list[str]
+
+
 class ClusterOut(BaseModel):
-    """One story: its items and languages; `missing_langs` are those of en, ja, de, it that none is in."""
+    """One story: its items and languages; `missing_langs` are those of en, ja, de, it that none is in.
+
+    `first_seen` are its items, earliest first; `representatives` name for each language the item that stands for it.
+    """
 
     id: str
     items: list[ClusterItemOut]
     langs: list[str]
     missing_langs: list[str]
+    first_seen: list[FirstSeenOut]
+    representatives: dict[str, str]
+    sources: SourcesOut
 
 
 class ItemsPage(BaseModel):
@@ -203,9 +242,9 @@ class DecisionIn(BaseModel):
         }
     )
     kind: Literal["same_story", "not_same_story", "split", "translation"]
-    items: list[str] = Field(min_length=1, max_length=1000, description="Ids or external ids.")
-    by: str = Field("", max_length=200)
-    note: str = Field("", max_length=2000)
+    items: list[Text] = Field(min_length=1, max_length=1000, description="Ids or external ids.")
+    by: Text = Field("", max_length=200)
+    note: Text = Field("", max_length=2000)
 
 
 class DecisionOut(BaseModel):
@@ -284,12 +323,26 @@ class RevisionsPage(BaseModel):
     next: str | None
 
 
+class DeliveredChanges(BaseModel):
+    """What happened to stories, oldest first."""
+
+    changes: list[ChangeOut]
+
+
+class Delivery(BaseModel):
+    """The body of a delivery to a webhook."""
+
+    type: Literal["changes"]
+    timestamp: str = Field(description="When it was sent, ISO 8601.")
+    data: DeliveredChanges
+
+
 class WebhookIn(BaseModel):
     """Where changes are to be sent. Without a `secret` one is made; `after` is the number of the last change not wanted."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"url": "https://cms.example.org/hooks/samestory"}]})
-    url: str = Field(max_length=2000)
-    secret: str | None = Field(None, max_length=200, description="`whsec_` and base64 of 24 to 64 bytes.")
+    url: Text = Field(max_length=2000)
+    secret: Text | None = Field(None, max_length=200, description="`whsec_` and base64 of 24 to 64 bytes.")
     after: int | None = Field(None, ge=0, lt=2**63)
 
 

@@ -5,22 +5,35 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from anyio import to_thread
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
 
 from service.access import Contributor
 from service.api.schemas import WebhookIn, WebhookOut, WebhooksPage, errors
 from service.api.strict import StrictRoute
+from service.repeats import PARAMETER, answered_once
 from service.webhooks import Webhooks
 
 router = APIRouter(tags=["webhooks"], route_class=StrictRoute)
 
 
-@router.post("/v1/webhooks", status_code=201, response_model=WebhookOut, responses=errors(415))
-def post_webhook(request: Request, webhook: WebhookIn, caller: Contributor) -> dict[str, Any]:
-    """Send changes to a URL from now on, signed as Standard Webhooks says; the secret is told this once."""
+@router.post(
+    "/v1/webhooks",
+    status_code=201,
+    openapi_extra={"parameters": [PARAMETER]},
+    response_model=WebhookOut,
+    responses=errors(409, 415),
+)
+async def post_webhook(request: Request, webhook: WebhookIn, caller: Contributor) -> Response:
+    """Send changes to a URL from now on, as `webhooks` of this description says; the secret is told this once."""
     webhooks: Webhooks = request.app.state.webhooks
-    made, secret = webhooks.add(webhook.url, webhook.secret, webhook.after)
-    return {**asdict(made), "secret": secret}
+
+    async def work() -> Response:
+        made, secret = await to_thread.run_sync(webhooks.add, webhook.url, webhook.secret, webhook.after)
+        return JSONResponse({**asdict(made), "secret": secret}, 201)
+
+    return await answered_once(request, request.app.state.ledger, caller, await request.body(), work)
 
 
 @router.get("/v1/webhooks", response_model=WebhooksPage, responses=errors())
@@ -28,6 +41,13 @@ def get_webhooks(request: Request, caller: Contributor) -> dict[str, Any]:
     """The webhooks, and how their deliveries go."""
     webhooks: Webhooks = request.app.state.webhooks
     return {"items": [asdict(webhook) for webhook in webhooks.webhooks()], "next": None}
+
+
+@router.get("/v1/webhooks/{webhook_id}", response_model=WebhookOut, responses=errors(404))
+def get_webhook(request: Request, webhook_id: str, caller: Contributor) -> dict[str, Any]:
+    """One webhook, and how its deliveries go."""
+    webhooks: Webhooks = request.app.state.webhooks
+    return asdict(webhooks.webhook(webhook_id))
 
 
 @router.post("/v1/webhooks/{webhook_id}/resume", response_model=WebhookOut, responses=errors(404))

@@ -11,6 +11,9 @@ from align.records import Item
 from align.sentences import Alignment, Bead
 from align.versions import align_versions, version_of_item
 
+MOST_WORK = 4_000.0
+"""What one page may cost, as `_work` counts it: some two seconds. A story's dozen versions of usual length cost a tenth of it."""
+
 
 @dataclass(frozen=True)
 class Contradiction:
@@ -49,6 +52,20 @@ class Compared:
         """The sentences of a that b has."""
         return frozenset(range(len(self.a))) - set(self.differences.left_out)
 
+    def between(self, side: int) -> str:
+        """What stands between two sentences of a (0) or b (1): a space, which Japanese does without."""
+        return "" if self.alignment.langs[side] == "ja" else " "
+
+    @property
+    def body_a(self) -> list[int]:
+        """The sentences of a without its title, also where the text begins with the title once more."""
+        return _body(self.a, self.titled[0])
+
+    @property
+    def body_b(self) -> list[int]:
+        """The same of b."""
+        return _body(self.b, self.titled[1])
+
     @property
     def contradictions(self) -> list[Contradiction]:
         """Figures and names that differ."""
@@ -73,13 +90,26 @@ class Compared:
         ]
 
 
-def compare_items(a: Item, others: Sequence[Item], encoder: Encoder) -> list[Compared]:
-    """`a` aligned with each of `others`."""
+def compare_items(a: Item, others: Sequence[Item], encoder: Encoder) -> list[Compared | None]:
+    """`a` aligned with each of `others`; None for one that is not, because texts so long are not compared while a reader waits."""
     first = version_of_item(a)
-    return [
-        _compared(align_versions(first, version_of_item(other), encoder), (bool(a.title), bool(other.title)), encoder)
-        for other in others
-    ]
+    found: list[Compared | None] = []
+    left = MOST_WORK
+    for other in others:
+        second = version_of_item(other)
+        work = _work(len(first.sentences), len(second.sentences))
+        if work > left:
+            found.append(None)
+            continue
+        left -= work
+        titled = (bool(a.title), bool(other.title))
+        found.append(_compared(align_versions(first, second, encoder), titled, encoder))
+    return found
+
+
+def _work(n: int, m: int) -> float:
+    """What it costs to align so many sentences with so many, counted in sentences of short texts."""
+    return n + m + n * m / 60
 
 
 def _compared(alignment: Alignment, titled: tuple[bool, bool], encoder: Encoder) -> Compared:
@@ -89,6 +119,13 @@ def _compared(alignment: Alignment, titled: tuple[bool, bool], encoder: Encoder)
             mates[place] = bead.a
     moved = frozenset(place for bead in alignment.moved for place in bead.b)
     return Compared(alignment, differences(alignment, encoder), tuple(mates), moved, titled)
+
+
+def _body(sentences: Sequence[str], titled: bool) -> list[int]:
+    begin = 1 if titled else 0
+    if titled and len(sentences) > 2 and sentences[1].split() == sentences[0].split():
+        begin = 2
+    return list(range(begin, len(sentences)))
 
 
 def _all_beads(alignment: Alignment) -> tuple[Bead, ...]:

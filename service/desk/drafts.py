@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Depends, Request
 
 from align.drafts import Match
 from align.errors import InputError
@@ -25,29 +25,37 @@ def check_form(request: Request, caller: Reader) -> Any:
     return render(request, "check.html", text="", checked=None, problem=None)
 
 
+async def sent_text(request: Request) -> str:
+    """The field `text` of a form, of any size that a body may have: the framework's own limit is a fraction of a long draft."""
+    form = await request.form(max_part_size=request.app.state.settings.max_body_bytes)
+    text = form.get("text", "")
+    return text if isinstance(text, str) else ""
+
+
 @router.post("/check")
-def check_draft(request: Request, pipeline: Served, caller: Reader, text: Annotated[str, Form()] = "") -> Any:
+def check_draft(request: Request, pipeline: Served, caller: Reader, text: Annotated[str, Depends(sent_text)]) -> Any:
     """What is known of a pasted draft; nothing is stored."""
+    most = request.app.state.settings.max_item_characters
+    if len(text) > most:
+        return render(request, "check.html", 422, text=text, checked=None, problem="draft_long", n=len(text), most=most)
     try:
-        most = request.app.state.settings.max_item_characters
-        if len(text) > most:
-            raise InputError(f"{len(text)} characters are over the {most} that a draft may have")
         checked = pipeline.check(text)
-    except InputError as error:
-        return render(request, "check.html", 422, text=text, checked=None, problem=str(error))
+    except InputError:  # its one complaint of a text: nothing in it is a story's
+        return render(request, "check.html", 422, text=text, checked=None, problem="draft_empty")
     matches = checked.matches[:COMPARED]
-    comparisons = (
-        compare_items(checked.item, [match.variant.item for match in matches], pipeline.encoder) if matches else []
-    )
+    items = [match.variant.item for match in matches]
+    compared = list(zip(matches, compare_items(checked.item, items, pipeline.encoder), strict=True))
+    versions = [(match, comparison) for match, comparison in compared if comparison is not None]
+    long = [match for match, comparison in compared if comparison is None]
     dated = [match.variant.item for match in checked.matches if match.variant.item.published]
-    matched = {place for comparison in comparisons for place in comparison.matched}
+    matched = {place for _, comparison in versions for place in comparison.matched}
     contradictions: dict[str, list[tuple[Match, Contradiction]]] = {}
-    for match, comparison in zip(matches, comparisons, strict=True):
+    for match, comparison in versions:
         for found in comparison.contradictions:
             contradictions.setdefault(found.said_a, []).append((match, found))
     return render(
-        request, "check.html", text=text, checked=checked, problem=None, versions=list(zip(matches, comparisons, strict=True)),
-        rest=checked.matches[COMPARED:], first=min(dated, key=lambda item: timestamp(item.published or ""), default=None), matched=matched,
-        langs=sorted({match.variant.item.lang for match in checked.matches}), stories=sorted({match.cluster for match in checked.matches}),
+        request, "check.html", text=text, checked=checked, problem=None, versions=versions,
+        rest=[*long, *checked.matches[COMPARED:]], long=long, first=min(dated, key=lambda item: timestamp(item.published or ""), default=None), matched=matched,
+        langs=sorted({match.variant.item.lang for match in checked.matches}), stories=list({match.cluster: match.variant.item for match in reversed(checked.matches)}.items())[::-1],
         contradictions=sorted(contradictions.items(), key=lambda entry: checked.item.text.find(entry[0])),
     )  # fmt: skip

@@ -17,7 +17,7 @@ from align.shapes import LANGUAGES, headline
 from service.access import Reader
 from service.api.health import Served
 from service.api.paging import decode_cursor, encode_cursor
-from service.desk.pages import render
+from service.desk.pages import latest, render
 
 router = APIRouter(include_in_schema=False)
 ROWS = 100
@@ -67,12 +67,9 @@ def _lines(pipeline: Pipeline, wanted: ClusterFilter) -> Iterator[str]:
             items = pipeline.store.cluster_items(name)
             by_lang = _by_lang(items)
             if items:
-                dates = sorted(item.published for item in items if item.published)
                 missing = " ".join(lang for lang in LANGUAGES if not by_lang[lang])
                 counts = [len(by_lang[lang]) for lang in LANGUAGES]
-                yield _line(
-                    [name, dates[-1] if dates else "", headline(items[0], 300), items[0].source or "", *counts, missing]
-                )
+                yield _line([name, latest(items), headline(items[0], 300), items[0].source or "", *counts, missing])
 
 
 def _line(cells: list[Any]) -> str:

@@ -26,9 +26,9 @@ def numbers(request: Request, pipeline: Served, caller: Reader) -> Any:
     if others:
         items["other"] = [sum(span) for span in zip(*(counted.by_span[lang] for lang in others), strict=True)]
     in_all = list(itertools.accumulate(counted.stories_by_span, initial=counted.stories_before))[1:]
-    sizes = {"1": 0, "2": 0, "3-5": 0, "6-10": 0, "11+": 0}
+    sizes = {"1": 0, "2": 0, "3–5": 0, "6–10": 0, "11+": 0}
     for size, n in counted.story_sizes.items():
-        sizes["1" if size == 1 else "2" if size == 2 else "3-5" if size <= 5 else "6-10" if size <= 10 else "11+"] += n
+        sizes["1" if size == 1 else "2" if size == 2 else "3–5" if size <= 5 else "6–10" if size <= 10 else "11+"] += n
     charts = {
         "spans": list(counted.spans), "items": items, "growth": {"new": list(counted.stories_by_span), "all": in_all},
         "langs": {**{lang: counted.by_lang[lang] for lang in known}, **({"other": sum(counted.by_lang[lang] for lang in others)} if others else {})},

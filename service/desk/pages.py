@@ -5,7 +5,8 @@ from __future__ import annotations
 import hmac
 import secrets
 import tomllib
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,10 @@ from fastapi.templating import Jinja2Templates
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
+from align.instants import timestamp
+from align.records import Item
 from align.shapes import LANGUAGES, headline
+from service.access import ANYONE
 from service.problems import Problem
 
 WEB = Path(__file__).parent.parent / "web"
@@ -36,8 +40,37 @@ def words(lang: str) -> dict[str, str]:
 
 @pass_context
 def say(context: Context, key: str, /, **values: object) -> str:
-    """The words under `key` in the page's language, with `values` in their places."""
-    return words(context["ui"])[key].format(**values)
+    """The words under `key` in the page's language, with `values` in their places, whole numbers grouped."""
+    shown = {name: grouped(context, value) if isinstance(value, int) else value for name, value in values.items()}
+    return words(context["ui"])[key].format(**shown)
+
+
+@pass_context
+def grouped(context: Context, n: int) -> str:
+    """A whole number as the page's language writes it."""
+    return f"{n:,}".replace(",", words(context["ui"])["thousands"])
+
+
+@pass_context
+def n_items(context: Context, n: int) -> str:
+    """So many items, in the page's language."""
+    return say(context, "one_item" if n == 1 else "n_items", n=n)
+
+
+@pass_context
+def leading(context: Context, items: Sequence[Item]) -> Item:
+    """The item whose headline stands for a story: the first in the page's language, else the first."""
+    return next((item for item in items if item.lang == context["ui"]), items[0])
+
+
+def latest(items: Sequence[Item]) -> str:
+    """When the newest of the items was published, as it says itself; "" where none has a date."""
+    return max((item.published for item in items if item.published), key=timestamp, default="")
+
+
+def month_of(stamp: str) -> str:
+    """The month of a moment in UTC, such as ``2026-03``, in which moments in order stay in order; "" of none."""
+    return datetime.fromtimestamp(timestamp(stamp), UTC).strftime("%Y-%m") if stamp else ""
 
 
 @pass_context
@@ -52,6 +85,12 @@ def because(context: Context, why: str) -> str:
 def lang_name(context: Context, code: str) -> str:
     """A language's name in the page's language, or its code."""
     return words(context["ui"]).get(f"lang_{code}", code)
+
+
+@pass_context
+def who(context: Context, name: str) -> str:
+    """Who decided, in the page's language where nobody said."""
+    return words(context["ui"])["anyone"] if name == ANYONE else name
 
 
 @pass_context
@@ -88,6 +127,12 @@ templates.env.globals.update(
     month_name=month_name,
     when=when,
     when_zoned=when_zoned,
+    grouped=grouped,
+    n_items=n_items,
+    leading=leading,
+    latest=latest,
+    month_of=month_of,
+    who=who,
     themes=THEMES,
 )
 

@@ -14,7 +14,7 @@ from service.access import Reader
 from service.api.health import Served
 from service.api.paging import decode_cursor, encode_cursor
 from service.desk.compared import compare_items
-from service.desk.pages import render
+from service.desk.pages import chosen_language, render
 
 router = APIRouter(include_in_schema=False)
 STORIES_ON_A_PAGE = 48
@@ -48,7 +48,7 @@ def wall(
     following = encode_cursor(found[STORIES_ON_A_PAGE - 1][0]) if len(found) > STORIES_ON_A_PAGE else None
     asked = {"q": q, "lang": lang, "missing": missing, "since": since, "until": until, "several": several}
     return render(
-        request, "wall.html", stories=stories, following=following, n_items=n_items, asked=asked, problem=problem
+        request, "wall.html", stories=stories, following=following, total=n_items, asked=asked, problem=problem
     )
 
 
@@ -60,17 +60,21 @@ def story(request: Request, cluster_id: str, pipeline: Served, caller: Reader, b
         from_thread.run_sync(request.app.state.writer.start_soon)
     told = pipeline.story(cluster)
     order = list(told.first_seen)
-    pivot = next((item for item in order if item.id == base), order[0])
+    own = told.representatives.get(chosen_language(request))  # what the others add to the reader's own version
+    pivot = next((item for item in order if item.id == (base or own)), order[0])
     others = [item for item in order if item.id != pivot.id]
     # One of each language first, then the rest.
     leading = [item for item in others if told.representatives.get(item.lang) == item.id]
-    shown = [*leading, *(item for item in others if item not in leading)][:SIDE_BY_SIDE]
-    comparisons = compare_items(pivot, shown, pipeline.encoder) if shown else []
+    ranked = [*leading, *(item for item in others if item not in leading)]
+    shown, rest = ranked[:SIDE_BY_SIDE], ranked[SIDE_BY_SIDE:]
+    compared = list(zip(shown, compare_items(pivot, shown, pipeline.encoder), strict=True))
+    versions = [(item, comparison) for item, comparison in compared if comparison is not None]
+    long = [item for item, comparison in compared if comparison is None]
     variants = {variant.item.id: variant for variant in pipeline.variants(pivot.id)[2]}
     decisions = [found for found in pipeline.decisions() if set(found.items) & set(cluster.item_ids)]
     return render(
-        request, "story.html", cluster=cluster, told=told, order=order, pivot=pivot, versions=list(zip(shown, comparisons, strict=True)),
-        variants=variants, history=pipeline.history(cluster.id)[::-1][:50], decisions=decisions[::-1], copies=set(told.sources.copies),
+        request, "story.html", cluster=cluster, told=told, order=order, pivot=pivot, versions=versions,
+        variants=variants, history=pipeline.history(cluster.id)[::-1][:50], decisions=decisions[::-1], copies=set(told.sources.copies), rest=[*long, *rest], long=long,
     )  # fmt: skip
 
 
@@ -78,6 +82,15 @@ def story(request: Request, cluster_id: str, pipeline: Served, caller: Reader, b
 def item_page(request: Request, item_id: str, pipeline: Served, caller: Reader) -> Any:
     """One item and its versions, with the relation of each, and every text that it has had."""
     item, cluster, variants = pipeline.variants(item_id)
+    lines = [line for line in item.text.split("\n") if line.strip()]
+    if len(lines) > 1 and lines[0].split() == item.title.split():
+        lines = lines[1:]  # a text that begins with its title: the heading says it already
     return render(
-        request, "item.html", item=item, cluster=cluster, variants=variants, revisions=pipeline.revisions(item.id)[:-1]
+        request,
+        "item.html",
+        lines=lines,
+        item=item,
+        cluster=cluster,
+        variants=variants,
+        revisions=pipeline.revisions(item.id)[:-1],
     )

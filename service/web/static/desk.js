@@ -14,6 +14,15 @@ function step(by) {
   next.scrollIntoView({ block: "nearest" });
 }
 
+function sentence(by) {
+  const own = [...document.querySelectorAll(".version.base .s[data-pivot], .side.two .version:first-child .s[data-pivot]")];
+  if (!own.length) return;
+  const here = own.findIndex((one) => one.classList.contains("lit"));
+  const next = own[here < 0 ? 0 : Math.min(Math.max(here + by, 0), own.length - 1)];
+  lightWith(next);
+  next.scrollIntoView({ block: "nearest" });
+}
+
 function press(key) {
   const target = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
   if (target) target.click();
@@ -37,6 +46,8 @@ function act(key) {
   }
   if (key === "j") return step(1), true;
   if (key === "k") return step(-1), true;
+  if (key === ".") return sentence(1), true;
+  if (key === ",") return sentence(-1), true;
   return press(key);
 }
 
@@ -52,8 +63,9 @@ document.addEventListener("keydown", (event) => {
 
 document.getElementById("help-button").addEventListener("click", () => document.getElementById("help").showModal());
 
-function light(event) {
-  const sentence = event.target.closest(".s[data-pivot]");
+const light = (event) => lightWith(event.target.closest(".s[data-pivot]"));
+
+function lightWith(sentence) {
   for (const lit of document.querySelectorAll(".s.lit")) lit.classList.remove("lit");
   if (!sentence) return;
   const mates = sentence.dataset.pivot.split(" ").map((pivot) => `.s[data-pivot~="${pivot}"]`);

@@ -11,6 +11,7 @@ Chart.defaults.color = colour("soft");
 Chart.defaults.borderColor = colour("line");
 Chart.defaults.animation = !matchMedia("(prefers-reduced-motion: reduce)").matches && { duration: 500 };
 Chart.defaults.maintainAspectRatio = false;
+Chart.defaults.locale = data.lang;
 Chart.defaults.plugins.tooltip.backgroundColor = colour("ink");
 Chart.defaults.plugins.tooltip.titleColor = Chart.defaults.plugins.tooltip.bodyColor = colour("paper");
 
@@ -40,7 +41,7 @@ const charts = {
       labels: spans,
       datasets: [
         { type: "line", label: named("all"), data: data.growth.all, yAxisID: "all", borderColor: colour("accent"), backgroundColor: colour("wash"), fill: true, cubicInterpolationMode: "monotone", pointRadius: 0, pointHitRadius: 12, order: 2 },
-        { label: named("new"), data: data.growth.new, backgroundColor: colour("it"), borderRadius: 3, maxBarThickness: 18, order: 1 },
+        { label: named("new"), data: data.growth.new, backgroundColor: colour("soft"), borderRadius: 3, maxBarThickness: 18, order: 1 },
       ],
     },
     options: upright({
@@ -48,8 +49,8 @@ const charts = {
       plugins: { legend: { position: "bottom", labels: { usePointStyle: true, boxHeight: 7 } } },
       scales: {
         x: { grid: { display: false } },
-        y: { beginAtZero: true, ticks: { precision: 0 }, border: { display: false }, grid: { display: false }, suggestedMax: 2 * Math.max(...data.growth.new, 1) },
-        all: { position: "right", beginAtZero: true, ticks: { precision: 0 }, border: { display: false } },
+        y: { title: { display: true, text: named("new") }, beginAtZero: true, ticks: { precision: 0 }, border: { display: false }, grid: { display: false }, suggestedMax: 2 * Math.max(...data.growth.new, 1) },
+        all: { title: { display: true, text: named("all") }, position: "right", beginAtZero: true, ticks: { precision: 0 }, border: { display: false } },
       },
     }),
   }),
