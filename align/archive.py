@@ -45,6 +45,11 @@ class Archive:
 
     # clusters → variants
 
+    def count_versions(self, reference: str) -> int:
+        """How many items the story of an item has, itself included; 0 where it is in none yet. Raises NotFoundError."""
+        question = "SELECT count(*) FROM item WHERE cluster = (SELECT cluster FROM item WHERE id = ?)"
+        return int(self.store.rows(question, (self.find(reference).id,))[0][0])
+
     def find(self, reference: str) -> Item:
         """The item with this id, external id, or document name that holds one item. Raises NotFoundError."""
         item = self.store.item(reference)

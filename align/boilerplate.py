@@ -54,9 +54,12 @@ def put_sentences(store: Store, item: Item, spans: Spans) -> None:
     )
 
 
-def shared_sentences(store: Store) -> frozenset[int]:
-    """The digests of the sentences that are boilerplate."""
-    return frozenset(row[0] for row in store.execute("SELECT digest FROM frequent_sentence WHERE shared = 1"))
+def shared_sentences(store: Store, among: Sequence[int] | None = None) -> frozenset[int]:
+    """The digests of the sentences that are boilerplate: of all, or of those `among` some."""
+    select = "SELECT digest FROM frequent_sentence"
+    if among is None:
+        return frozenset(row[0] for row in store.execute(f"{select} WHERE shared = 1"))
+    return frozenset(row[0] for row in store.chosen(select, "shared = 1 AND digest", among))
 
 
 def without_boilerplate(item: Item, vectors: ItemVectors, shared: Set[int]) -> tuple[Item, ItemVectors]:

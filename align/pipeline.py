@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from align.archive import Archive
-from align.boilerplate import shared_sentences, update_boilerplate, without_boilerplate
+from align.boilerplate import sentence_digests, shared_sentences, update_boilerplate, without_boilerplate
 from align.describing import describe
 from align.description_rows import DescriptionRows
 from align.drafts import Checked, Match, draft_item, matches_of
@@ -272,7 +272,8 @@ class Pipeline(Archive):
             return Checked(item, tuple(self._matches(item, vectors)))
 
     def _matches(self, draft: Item, vectors: ItemVectors) -> Iterator[Match]:
-        stripped, own = without_boilerplate(draft, vectors, shared_sentences(self.store))
+        shared = shared_sentences(self.store, sentence_digests(draft, vectors.sentence_spans))
+        stripped, own = without_boilerplate(draft, vectors, shared)
         [entry] = describe([stripped], [own], self.tokens)
         with self._guard:  # adding to the index while another thread searches it is unsafe
             relations = self._opinions.opinions(entry, self.index(), self.tokens, self.encoder.dimension)

@@ -259,7 +259,7 @@ class Relating:
             found, cosines = index.nearest(draft.vectors.views[:1], slot, NEAREST)
             near |= set(found[0][(found[0] >= 0) & (cosines[0] >= FLOOR)].tolist())
         # Another process may have deleted one since.
-        alive = sorted(self.store.heads(sorted(near)))
+        alive = self.store.there(sorted(near))
         stack, places = self.comparing.stacked(alive, tokens, dimension)
         place = len(stack)
         # It stays there, at a place that nothing else asks for, as long as the stack is kept.

@@ -407,12 +407,9 @@ class Store(Database):
             raise KeyError(min(place_of))
         return found
 
-    def heads(self, numbers: Sequence[int]) -> dict[int, tuple[str, str, str | None]]:
-        """The ids, languages and moments of publication of those items that are there."""
-        return {
-            row[0]: (row[1], row[2], row[3])
-            for row in self.chosen("SELECT number, id, lang, published FROM item", "number", numbers)
-        }
+    def there(self, numbers: Sequence[int]) -> list[int]:
+        """Those of the items that are there, in order."""
+        return sorted(row[0] for row in self.chosen("SELECT number FROM item", "number", numbers))
 
     def ids_of(self, numbers: Sequence[int] | None = None) -> dict[int, str]:
         """The ids of those items that are there, or of all."""
@@ -421,7 +418,7 @@ class Store(Database):
         return dict(self.chosen("SELECT number, id FROM item", "number", numbers))
 
     def chosen(self, select: str, column: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-        """The rows of a SELECT without a condition whose `column` is one of `values`."""
+        """The rows of a SELECT without a condition whose `column`, which other conditions may precede, is one of `values`."""
         for start in range(0, len(values), _AT_ONCE):
             part = values[start : start + _AT_ONCE]
             yield from self._connection().execute(f"{select} WHERE {column} IN ({','.join('?' * len(part))})", part)

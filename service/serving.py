@@ -19,14 +19,19 @@ from service.settings import Settings
 STOP_SECONDS = 120
 """Seconds that open requests have to end once the service is told to stop."""
 
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""One thread for each product of small matrices: several requests at once use the processors better, and none spins."""
+THREADS = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+"""One thread for each product of small matrices, and for the pieces of a text: several requests at once use the processors better, and none spins."""
 
 
 def run(settings: Settings, port: int) -> None:
     """Serve until interrupted. Raises InputError where the address cannot be had or would stand open."""
-    for name in THREADS:
-        os.environ.setdefault(name, "1")  # read when numpy and faiss are imported, below
+    for name, value in THREADS.items():
+        os.environ.setdefault(name, value)  # read when numpy and faiss are imported, below
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -26,6 +26,8 @@ from service.settings import Settings
 router = APIRouter(tags=["items"], route_class=StrictRoute)
 LARGE = 1 << 16
 """Bytes from which on a body is read by a thread, so that other requests are answered meanwhile; below, the way there costs more."""
+FEW = 24
+"""Most items of a story whose variants are worked out between two requests; those of a larger one by a thread."""
 _SCHEMA = ItemIn.model_json_schema()
 ITEMS_BODY: dict[str, Any] = {
     "requestBody": {
@@ -94,12 +96,19 @@ def get_items(
 
 
 @router.get("/v1/items/{item_id:path}/variants", response_model=VariantsOut, responses=errors(404))
-def get_variants(
+async def get_variants(
     item_id: ITEM_PATH, pipeline: Served, caller: Reader, wanted: Annotated[VariantFilter, Depends(variant_filter)]
 ) -> Response:
     """The other versions of an item's story, best first; filters may be combined."""
-    item, cluster, variants = pipeline.variants(item_id)
-    return JSONResponse(variants_shape(item, cluster, [variant for variant in variants if wanted(variant)]))
+
+    def found() -> Response:
+        item, cluster, variants = pipeline.variants(item_id)
+        return JSONResponse(variants_shape(item, cluster, [variant for variant in variants if wanted(variant)]))
+
+    # Half a millisecond's work: the way to a thread and back, and the turns that the two take, would cost more.
+    if pipeline.count_versions(item_id) <= FEW:
+        return found()
+    return await to_thread.run_sync(found)
 
 
 @router.get("/v1/items/{item_id:path}", response_model=ItemOut, responses=errors(404))
