@@ -20,6 +20,12 @@ CHECKPOINT = 8000
 """After so many pages, 32 MB, the log is written into the file: what a page of an index of words changes often is then written once."""
 
 
+def identity(path: Path) -> tuple[int, int]:
+    """Which file lies at a path: its device and number. Raises OSError where none does."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
 class Database:
     """The open file; every method may be called from any thread."""
 
@@ -31,7 +37,8 @@ class Database:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
-        self._opened: tuple[int, int] | None = None
+        self.opened: tuple[int, int] | None = None
+        """The device and number of the file that was opened first."""
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection, for rows that have a file of their own."""
@@ -55,14 +62,9 @@ class Database:
             connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
             self._local.connection = connection
             with self._guard:
-                self._opened = self._opened or self._identity()
+                self.opened = self.opened or identity(self.path)
                 self._connections.append(connection)
         return connection
-
-    def _identity(self) -> tuple[int, int]:
-        """Which file lies at the path. Raises OSError where none does."""
-        found = self.path.stat()
-        return found.st_dev, found.st_ino
 
     def ask_anew(self, question: str) -> Any:
         """The first value that `question` finds in the file as it lies there now, past what connections remember.
@@ -70,7 +72,7 @@ class Database:
         Raises InputError where the file cannot be read, is damaged, or is another than the one that was opened.
         """
         try:
-            if self._opened not in (None, self._identity()):
+            if self.opened not in (None, identity(self.path)):
                 raise InputError(f"{self.path}: another file has been put in its place; start again")
             with closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)) as fresh:
                 return fresh.execute(question).fetchone()[0]

@@ -38,8 +38,10 @@ class Checked:
 def draft_item(text: str, title: str = "", published: str | None = None) -> Item:
     """The item that a draft would be, read like a page: a first line shaped like a headline is its title.
 
-    Raises InputError for a text without a word.
+    Raises InputError for a text without a word, or with a NUL.
     """
+    if "\x00" in title + text:
+        raise InputError(f"the draft holds NUL at character {(title + text).index(chr(0))}; remove it")
     document = (
         Document(DRAFT, "-", Form.ARTICLE, f"{title}\n\n{text}", title, published=published)
         if title

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from align.decisions import decisions_at, decisions_of
+from align.decisions import constraints, decisions, decisions_at, decisions_of
 from align.describing import comparable
 from align.records import Decision, DecisionKind, Item, Kind, Relation, Variant
 from align.store import Store
@@ -50,7 +50,8 @@ def variants_of(
         else:
             if paths is None:
                 edges = store.edges_of if moment is None else partial(store.relations_at, moment=moment)
-                paths = _strongest_paths(edges, item.id, mates, direct, thresholds)
+                held = decisions(store) if moment is None else decisions_at(store, moment)
+                paths = _strongest_paths(edges, constraints(held).together, item.id, mates, direct, thresholds)
             score, through = paths.get(mate.id, (0.0, ()))
             variant = Variant(mate, Kind.SAME_STORY, score, {"rule": "cluster", "through": list(through)})
         if decision is not None:
@@ -87,17 +88,26 @@ def _with_age(store: Store, variant: Variant, stale: str, revised: str, moment: 
 
 def _strongest_paths(
     edges_of: Callable[[str], list[Relation]],
+    together: Sequence[Sequence[str]],
     item_id: str,
     mates: Sequence[Item],
     direct: dict[str, Relation],
     thresholds: Thresholds,
 ) -> dict[str, tuple[float, tuple[str, ...]]]:
-    """item → (weakest score, items between) of the path from `item_id` whose weakest relation is strongest."""
+    """item → (weakest score, items between) of the path from `item_id` whose weakest relation is strongest.
+
+    A step from one to another of the items that an editor has put `together` is as strong as any can be.
+    """
     inside = {mate.id: mate for mate in mates}
     best: dict[str, tuple[float, tuple[str, ...]]] = {}
+
+    def decided(here: str) -> set[str]:
+        return {other for group in together if here in group for other in group} & inside.keys()
+
     open_paths: list[tuple[float, str, tuple[str, ...]]] = [
         (-relation.score, other, ()) for other, relation in direct.items() if other in inside
     ]
+    open_paths += [(-1.0, other, ()) for other in decided(item_id)]
     heapq.heapify(open_paths)
     while open_paths:
         negative, here, through = heapq.heappop(open_paths)
@@ -110,4 +120,6 @@ def _strongest_paths(
             other = relation.other(here)
             if relation.kind.joins and other not in best:
                 heapq.heappush(open_paths, (max(negative, -relation.score), other, (*through, here)))
+        for other in decided(here) - best.keys():
+            heapq.heappush(open_paths, (negative, other, (*through, here)))
     return best

@@ -54,7 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
         state.ledger = Ledger(settings.path)
         state.access = Access(settings, state.ledger)
         state.pipeline = Pipeline(settings.path, settings.model)
-        state.writer = Writer(settings.path, settings.model, settings.max_waiting_items)
+        state.writer = Writer(settings.path, settings.model, state.pipeline.store.opened, settings.max_waiting_items)
         state.jobs = Jobs(settings, state.ledger, state.writer)
         state.jobs.sweep()
         state.webhooks = Webhooks(state.ledger, state.pipeline)

@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,9 +24,12 @@ from typing import Any
 
 import structlog
 
+from align.database import identity
+from align.errors import AlignError
 from align.ingesting import IngestReport, Outcome
 from align.pipeline import Pipeline
 from align.records import Document
+from align.store import DATABASE
 from service.children import follow_parent
 from service.problems import BusyError
 
@@ -37,6 +42,7 @@ NICENESS = 10
 CATCH_UP = "catch_up"
 
 log = structlog.get_logger("samestory.writer")
+_index: _Index | None = None
 _pipeline: Pipeline | None = None
 
 
@@ -44,20 +50,50 @@ class WriterEndedError(BusyError):
     """The writing process was ended from outside, and what was in work with it."""
 
 
-def _begin(folder: Path, model: str | None) -> None:
-    """Open the index in the writing process, which ends with its parent and by nothing else."""
-    global _pipeline
+class UnopenedError(Exception):
+    """The writing process cannot open the index; says why."""
+
+
+@dataclass(frozen=True)
+class _Index:
+    """What the writing process is to open: a folder, the model's name, and which file its database is."""
+
+    folder: Path
+    model: str | None
+    database: tuple[int, int] | None
+
+
+def _begin(index: _Index) -> None:
+    """Begin the writing process, which ends with its parent and by nothing else."""
+    global _index
     os.nice(NICENESS)
     follow_parent(signal.SIGINT, signal.SIGTERM)  # the parent says when to stop, after the last accepted item
-    _pipeline = Pipeline(folder, model)
+    _index = index
+
+
+def _opened() -> Pipeline:
+    """The index, opened with the first call: a new one is not made where the one that is served has gone. Raises UnopenedError."""
+    global _pipeline
+    if _pipeline is None:
+        assert _index is not None
+        path = _index.folder / DATABASE
+        try:
+            if identity(path) != _index.database:
+                raise UnopenedError(f"{path}: another file has been put in its place")
+            _pipeline = Pipeline(_index.folder, _index.model)
+        except (AlignError, OSError, sqlite3.Error) as error:
+            raise UnopenedError(str(error)) from None
+    return _pipeline
 
 
 def _awake() -> None:
-    """Nothing: the process has begun."""
+    """Open the index before the first call; that says it where it cannot be."""
+    with suppress(UnopenedError):
+        _opened()
 
 
 def _call(method: str, arguments: tuple[Any, ...]) -> Any:
-    return getattr(_pipeline, method)(*arguments)
+    return getattr(_opened(), method)(*arguments)
 
 
 @dataclass
@@ -69,8 +105,9 @@ class _Waiting:
 class Writer:
     """Everything that changes the index. Its methods are for the event loop that made it."""
 
-    def __init__(self, folder: Path, model: str | None, max_waiting: int) -> None:
-        self._arguments = (folder, model)
+    def __init__(self, folder: Path, model: str | None, database: tuple[int, int] | None, max_waiting: int) -> None:
+        """`database` is which file is served (``align.database.identity``): no other is written to."""
+        self._arguments = (_Index(folder, model, database),)
         self._max_waiting = max_waiting
         self._waiting: deque[_Waiting] = deque()
         self._turn = asyncio.Lock()
@@ -100,6 +137,9 @@ class Writer:
     async def _submit(self, method: str, arguments: tuple[Any, ...]) -> Any:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._process(), _call, method, arguments)
+        except UnopenedError as error:
+            log.warning("the index cannot be opened to write", reason=str(error))
+            raise BusyError("the index cannot be written; the server's log says why") from error
         except BrokenProcessPool as error:
             self._executor = None
             if method != CATCH_UP:  # else it may be what ends them

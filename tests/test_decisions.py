@@ -45,6 +45,14 @@ def test_same_story_joins_two_stories_at_once(pipeline: Pipeline) -> None:
     assert pipeline.cluster(newer).id == older
     [variant] = [found for found in pipeline.variants(A)[2] if found.item.document == B]
     assert (variant.score, variant.evidence["decision"], variant.evidence["by"]) == (1.0, made.id, "Ada")
+    # Whoever neither the decision nor a relation joins to an item is joined through others, as strongly as the weakest step.
+    through = {found.item.document: found for found in pipeline.variants(A_DE)[2] if found.item.document in (B, B_DE)}
+    assert {name: found.evidence["rule"] for name, found in through.items()} == {B: "cluster", B_DE: "cluster"}
+    steps = [pipeline.find(name).id for name in (A, B)]
+    [first] = [found for found in pipeline.variants(A_DE)[2] if found.item.document == A]
+    [last] = [found for found in pipeline.variants(B)[2] if found.item.document == B_DE]
+    assert (through[B].score, through[B].evidence["through"]) == (first.score, steps[:1])
+    assert (through[B_DE].score, through[B_DE].evidence["through"]) == (min(first.score, last.score), steps)
 
 
 def test_not_same_story_parts_what_was_one(pipeline: Pipeline) -> None:

@@ -394,6 +394,14 @@ def test_days_named_from_two_days_agree(pipeline: Pipeline) -> None:
     assert read == kept
 
 
+def test_a_draft_with_a_nul_is_refused_with_its_place(pipeline: Pipeline) -> None:
+    """As an item is: nothing could store it."""
+    with pytest.raises(InputError, match="NUL at character 6"):
+        pipeline.check("Strike\0 ends.")
+    with pytest.raises(InputError, match="NUL at character 4"):
+        pipeline.check("A strike ends.", "Port\0")
+
+
 def test_drafts_do_not_pile_up(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many drafts are checked, few texts stay in memory for it, and each draft is answered as the first was."""
     pipeline.ingest([ROOT / PORT])

@@ -27,6 +27,27 @@ def test_readiness_ends_with_the_index(tmp_path: Path) -> None:
         problem(client.get("/readyz"), 503)
 
 
+def test_no_new_index_is_made_where_the_served_one_was(tmp_path: Path) -> None:
+    """Items sent while the index's folder is away, or its file is damaged, are refused with a 503, and the log says why; put back, it takes them."""
+    index = ingest(tmp_path, "seeds/port-strike.jsonl")
+    file = index / "samestory.sqlite"
+    item = {"id": "quay", "text": "The old quay of Trieste was closed on Monday after a crane fell."}
+    with served(index) as running, httpx.Client(base_url=running.url, timeout=60) as client:
+        index.rename(tmp_path / "away")
+        index.mkdir()
+        assert "cannot be written" in str(problem(client.post("/v1/items", json=item), 503)["detail"])
+        assert not file.exists()
+        index.rmdir()
+        (tmp_path / "away").rename(index)
+        assert [found["status"] for found in client.post("/v1/items", json=item).json()["results"]] == ["added"]
+        assert running.stop() == 0
+        assert "samestory.sqlite" in str([line.get("reason") for line in running.lines() if "reason" in line])
+    with served(index) as running, httpx.Client(base_url=running.url, timeout=60) as client:
+        with file.open("r+b") as handle:
+            handle.write(os.urandom(file.stat().st_size))
+        problem(client.post("/v1/items", json=item), 503)
+
+
 def test_a_failure_is_logged_without_what_it_had_in_hand(tmp_path: Path) -> None:
     """An answer that fails names its request, to a browser on a page; the log line of that request says where it failed and neither key nor text."""
     index = ingest(tmp_path, "seeds/port-strike.jsonl")
