@@ -145,7 +145,7 @@ def _described(
 
 
 _SELECT = """
-    SELECT item.number, id, lang, published, length, keys, coalesce(traits.views, vectors.views), vectors.views,
+    SELECT item.number, id, lang, published, length, keys, traits.views, vectors.views,
         coalesce(traits.sentences, vectors.sentences), sentence_weights, words, word_weights, numbers, names, shingles
     FROM traits JOIN vectors USING (item_number) JOIN item ON item.number = item_number
 """
@@ -161,7 +161,9 @@ def _from_rows(rows: Sequence[tuple[Any, ...]], dimension: int) -> Descriptions:
         days=np.array(list(map(day_of, published)), dtype=np.float64),
         lengths=np.array(lengths),
         digests=_joined([own[:8] for own in keys], np.uint64),
-        views=_joined(views, np.float32).reshape(len(rows), -1, dimension)[:, :2],
+        views=_joined([own or whole for own, whole in zip(views, wholes, strict=True)], np.float32).reshape(
+            len(rows), -1, dimension
+        )[:, :2],
         wholes=_joined([own[: 4 * dimension] for own in wholes], np.float32).reshape(-1, dimension),
         sentence_counts=_counts(sentence_weights, np.float32),
         sentences=_joined(sentences, np.float32).reshape(-1, dimension),

@@ -90,7 +90,10 @@ class Shelf:
 
     def nearest(self, queries: Vectors, k: int) -> tuple[Numbers, Vectors]:
         """The numbers (m, k) and cosines (m, k) of the vectors nearest to each query (m, d), best first; -1 and -2.0 pad."""
-        parts = [self._base(queries, k), _top(queries @ self.tail_vectors.T, self.tail_numbers, k)]
+        parts = [self._base(queries, k)]
+        if self.inverted is not None and not len(self.tail_numbers):
+            return parts[0]  # in order
+        parts.append(_top(queries @ self.tail_vectors.T, self.tail_numbers, k))
         numbers = np.concatenate([found for found, _ in parts], axis=1)
         cosines = np.concatenate([found for _, found in parts], axis=1)
         order = np.lexsort((numbers, -cosines), axis=1)[:, :k]
@@ -226,7 +229,8 @@ class NeighbourIndex:
 
         for name, shelf in zip(SLOTS, self.shelves, strict=True):
             shelf.numbers = np.load(place / f"{name}.numbers.npy")
-            shelf.vectors = np.load(place / f"{name}.vectors.npy", mmap_mode="r")
+            # An array like any other, whose bytes are the file's.
+            shelf.vectors = np.asarray(np.load(place / f"{name}.vectors.npy", mmap_mode="r"))
             shelf.unsaved = 0
             if shelf.vectors.shape != (len(shelf.numbers), self.dimension):
                 raise ValueError(f"{place}: {name} holds {shelf.vectors.shape} vectors for {len(shelf.numbers)} items")
