@@ -27,6 +27,9 @@ UNDATED = 1.0
 MOST_APART = 15.0
 """More days than this say no more than this many."""
 
+SCRATCH_ROWS = 2048
+"""Rows that a scratch file has room for at first."""
+
 _KEY_BITS = 32
 
 Places = NDArray[np.int64]
@@ -118,21 +121,25 @@ class _Table:
         more = np.asarray(more, dtype=self.rows.dtype)
         end = self.used + len(more)
         if end > len(self.rows):
-            self._grow(end + len(self.rows))
+            self._grow(end)
         self.rows[self.used : end] = more
         self.used = end
 
-    def _grow(self, room: int) -> None:
-        shape = (room, *self.rows.shape[1:])
-        if self._file is not None:
-            # A longer view of the same file: nothing is copied.
-            size = math.prod(shape) * self.rows.itemsize
-            os.truncate(self._file, size)
-            self.rows = np.frombuffer(mmap.mmap(self._file, size), self.rows.dtype).reshape(shape)
+    def _grow(self, needed: int) -> None:
+        """Make room for more than `needed` rows. Raises OSError where the disk has none."""
+        if self._file is None:
+            grown = np.zeros((2 * needed, *self.rows.shape[1:]), dtype=self.rows.dtype)
+            grown[: self.used] = self.rows[: self.used]
+            self.rows = grown
             return
-        grown = np.zeros(shape, dtype=self.rows.dtype)
-        grown[: self.used] = self.rows[: self.used]
-        self.rows = grown
+        # A longer view of the same file: nothing is copied.
+        shape = (max(needed + needed // 4, SCRATCH_ROWS), *self.rows.shape[1:])
+        size = math.prod(shape) * self.rows.itemsize
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(self._file, 0, size)  # without it a full disk would end the process at a write to memory
+        else:
+            os.truncate(self._file, size)
+        self.rows = np.frombuffer(mmap.mmap(self._file, size), self.rows.dtype).reshape(shape)
 
 
 def features(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import math
+import os
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,6 +98,27 @@ def test_evidence_does_not_depend_on_what_else_is_compared(described: list[Descr
         alone.add(in_columns([right, left]))
         among = features(stack, np.array([place_of[left.id]]), np.array([place_of[right.id]]))
         np.testing.assert_allclose(features(alone, np.array([0]), np.array([1])), among, atol=1.1e-4)
+
+
+def test_evidence_is_the_same_from_scratch_files(
+    described: list[Described], encoder: StaticEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that grow as texts come give what memory gives, leave no name behind, and say where the disk has no room for more."""
+    monkeypatch.setattr("align.evidence.SCRATCH_ROWS", 2)
+    stack, in_memory = Stack(encoder, encoder.dimension, tmp_path), Stack(encoder, encoder.dimension)
+    in_memory.add(in_columns(described))
+    for start in range(0, len(described), 3):
+        stack.add(in_columns(described[start : start + 3]))
+    ones, others = np.array(list(itertools.permutations(range(len(described)), 2))).T
+    np.testing.assert_array_equal(features(stack, ones, others), features(in_memory, ones, others))
+    assert not list(tmp_path.iterdir())
+
+    def is_full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", is_full)
+    with pytest.raises(OSError, match="No space"):
+        stack.add(in_columns(described * 20))
 
 
 def test_hopeless_pairs_are_not_looked_at_to_the_end(described: list[Described], encoder: StaticEncoder) -> None:
