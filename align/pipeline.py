@@ -29,7 +29,7 @@ from align.relating import Relating
 from align.segmenting import SEGMENTER
 from align.sentences import Alignment
 from align.vectors import vectorise
-from align.versions import align_versions, version_of_item
+from align.versions import align_versions, quantities_of_item, version_of_item
 
 BATCH_DOCUMENTS = 128
 SAVED_SHARE = 0.05
@@ -145,6 +145,7 @@ class Pipeline(Archive):
         with self._lock:
             report = self.take_in(documents, progress)
             self.catch_up(progress)
+            self._keep_quantities(progress)
         return report
 
     def take_in(self, documents: Iterable[Document | Rejection], progress: Progress | None = None) -> IngestReport:
@@ -169,6 +170,16 @@ class Pipeline(Archive):
                 with self.store.writing():
                     update_boilerplate(self.store, int(self.store.setting("dimension") or 0))
             self._relate_and_cluster(self.store.touched(), progress)
+
+    def _keep_quantities(self, progress: Progress | None) -> None:
+        """Keep the quantities of items that have joined another: whoever is shown the relation is shown how they compare."""
+        joined, self._relating.joined = sorted(self._relating.joined), set()
+        for start in range(0, len(joined), BATCH_DOCUMENTS):
+            with self.store.writing():
+                for number, item, spans in self.store.without_quantities(joined[start : start + BATCH_DOCUMENTS]):
+                    self.store.put_quantities(number, quantities_of_item(item, spans))
+            if progress:
+                progress(f"quantities of {min(start + BATCH_DOCUMENTS, len(joined))} of {len(joined)} items")
 
     def delete(self, reference: str) -> Item:
         """Delete an item; its story's other items stay, and what counts in them is worked out again. Raises NotFoundError."""

@@ -20,7 +20,6 @@ from align.records import Relation, Vectors
 from align.relations import compare, identical, margins, opinions_of, relation_of, shown_margin
 from align.store import Store
 from align.verifier import FLOOR_LOGIT, load_verifier
-from align.versions import quantities_of_item
 
 RELATED = 0.02
 """Least probability of one story, inclusive, that makes two items related; a pair below is compared, and no relation."""
@@ -39,6 +38,8 @@ class Relating:
         self.store = store
         self.rows = ComparisonRows(store)
         self.descriptions = DescriptionRows(store)
+        self.joined: set[str] = set()
+        """Items that have joined another since this was emptied: what a relation of theirs is explained with may be worked out."""
         self._model: tuple[str | None, ...] = ()
         self._forget()
 
@@ -240,16 +241,11 @@ class Relating:
             )
         ]
         self.store.put_relations(found)
-        self._read_quantities({item_id for one in found if one.kind.joins for item_id in (one.a, one.b)})
+        self.joined |= {item_id for one in found if one.kind.joins for item_id in (one.a, one.b)}
         self.store.drop_pairs(before)
         return {item_id for one in found for item_id in (one.a, one.b)} | {
             item_id for pair in before for item_id in pair
         }
-
-    def _read_quantities(self, item_ids: set[str]) -> None:
-        """Keep the quantities of items that joined another: whoever is shown the relation is shown how they compare."""
-        for number, item, spans in self.store.without_quantities(item_ids):
-            self.store.put_quantities(number, quantities_of_item(item, spans))
 
     def opinions(self, draft: Described, index: NeighbourIndex, tokens: TokenReader, dimension: int) -> list[Relation]:
         """The relations that a draft, which is not stored, would have."""
