@@ -145,7 +145,7 @@ class Pipeline(Archive):
         with self._lock:
             report = self.take_in(documents, progress)
             self.catch_up(progress)
-            self._keep_quantities(progress)
+            self.keep_quantities(progress)
         return report
 
     def take_in(self, documents: Iterable[Document | Rejection], progress: Progress | None = None) -> IngestReport:
@@ -171,8 +171,11 @@ class Pipeline(Archive):
                     update_boilerplate(self.store, int(self.store.setting("dimension") or 0))
             self._relate_and_cluster(self.store.touched(), progress)
 
-    def _keep_quantities(self, progress: Progress | None) -> None:
-        """Keep the quantities of items that have joined another: whoever is shown the relation is shown how they compare."""
+    def keep_quantities(self, progress: Progress | None = None) -> None:
+        """Keep the quantities of items that have joined another since the last time: whoever is shown the relation is shown how they compare.
+
+        Those of an item that has none kept are read when asked about.
+        """
         joined, self._relating.joined = sorted(self._relating.joined), set()
         for start in range(0, len(joined), BATCH_DOCUMENTS):
             with self.store.writing():

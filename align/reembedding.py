@@ -126,6 +126,7 @@ class _Beside(Pipeline):
             if progress:
                 progress(f"{min(start + BATCH, len(waiting))} of {len(waiting)} items embedded")
         self.catch_up(progress)
+        self.keep_quantities(progress)
         return len(waiting)
 
     def _recluster(self, touched: set[str], why: str = "model") -> None:
