@@ -190,7 +190,20 @@ class SharedKeys:
                 (part.keys[own], part.numbers[own]) for part, own in zip((self._base, self._tail), mine, strict=True)
             ]
             keys, numbers = (np.concatenate(column) for column in zip(*held, strict=True))
-            lost = np.concatenate([np.setdiff1d(keys[numbers == number], own) for number, own in found.items()])
+            order = np.argsort(numbers, kind="stable")
+            keys, numbers = keys[order], numbers[order]
+            wanted = np.array(list(found), dtype=np.int64)
+            bounds = zip(
+                np.searchsorted(numbers, wanted, "left").tolist(),
+                np.searchsorted(numbers, wanted, "right").tolist(),
+                strict=True,
+            )
+            lost = np.concatenate(
+                [
+                    np.setdiff1d(keys[first:last], own) if len(own) else keys[first:last]
+                    for (first, last), own in zip(bounds, found.values(), strict=True)
+                ]
+            )
             for part in (self._base, self._tail):
                 left.update(part.holders(lost)[1].tolist())
             self._base, self._tail = (
