@@ -27,7 +27,6 @@ from align.records import Document, Item, ItemVectors, Rejection
 from align.regrouping import regroup
 from align.relating import Relating
 from align.segmenting import SEGMENTER
-from align.sentences import Alignment
 from align.vectors import vectorise
 from align.versions import align_versions, quantities_of_item, version_of_item
 
@@ -265,10 +264,6 @@ class Pipeline(Archive):
                 if one.lang != other.lang and langs in (None, (one.lang, other.lang)):
                     first, second = version_of_item(one), version_of_item(other)
                     yield AlignedPair(first, second, align_versions(first, second, self.encoder))
-
-    def alignment(self, a: str, b: str) -> Alignment:
-        """The sentence beads between two items. Raises NotFoundError."""
-        return self.aligned_pair(a, b).alignment
 
     # drafts
 

@@ -514,11 +514,12 @@ class Store(Database):
 
     def relate_again(self, item_ids: Iterable[str]) -> None:
         """Other sentences of the items count than before: they are to be described anew, and their pairs compared. Their vectors stay."""
-        for item_id in item_ids:
-            self._connection().execute(
-                "DELETE FROM traits WHERE item_number = (SELECT number FROM item WHERE id = ?)", (item_id,)
-            )
-            self._connection().execute("UPDATE item SET related = 0 WHERE id = ?", (item_id,))
+        item_ids = list(item_ids)
+        self.executemany(
+            "DELETE FROM traits WHERE item_number = (SELECT number FROM item WHERE id = ?)",
+            ((item_id,) for item_id in item_ids),
+        )
+        self.wait_again(item_ids)
 
     def left_sentences(self) -> bool:
         """Whether a frequent sentence has lost a holder since boilerplate was last brought up to date."""

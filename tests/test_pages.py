@@ -224,6 +224,15 @@ def test_a_long_draft_is_checked(server: str) -> None:
     assert "a" * 1_000_001 in over.text
 
 
+def test_a_draft_with_a_nul_says_so_in_the_readers_language(server: str) -> None:
+    """It is not called a text without a story."""
+    for lang, word in [("en", "NUL character"), ("de", "NUL-Zeichen"), ("it", "carattere NUL"), ("ja", "NUL文字")]:
+        answer = httpx.post(
+            f"{server}/check", data={"text": "Ein Streik\0 endet."}, headers={"Accept-Language": lang}, timeout=60
+        )
+        assert (answer.status_code, word in answer.text) == (422, True)
+
+
 def test_a_queued_pair_is_decided_and_taken_back_by_keyboard(page: Page, server: str) -> None:
     """In the queue one key separates a pair, which is then not asked about again, and another takes that back."""
     page.goto("/decide")

@@ -42,5 +42,6 @@ class AlignmentOut(BaseModel):
 @router.get("/v1/items/{item_id:path}/alignment/{other:path}", response_model=AlignmentOut, responses=errors(404))
 def get_alignment(item_id: ITEM_PATH, other: OTHER_PATH, pipeline: Served, caller: Reader) -> JSONResponse:
     """Which sentences of one item say what which sentences of the other say."""
-    versions = [pipeline.find(name).id for name in (item_id, other)]
-    return JSONResponse({**alignment_shape(pipeline.alignment(item_id, other), pipeline.encoder), "versions": versions})
+    pair = pipeline.aligned_pair(item_id, other)
+    shape = alignment_shape(pair.alignment, pipeline.encoder)
+    return JSONResponse({**shape, "versions": [pair.a.name, pair.b.name]})

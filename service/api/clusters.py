@@ -76,7 +76,8 @@ def get_cluster(cluster_id: str, pipeline: Served, caller: Reader) -> dict[str, 
 
 def _shape(pipeline: Pipeline, cluster_id: str) -> dict[str, Any]:
     cluster = pipeline.cluster(cluster_id)
-    items = pipeline.members(cluster)
-    if not items:
+    told = pipeline.story(cluster)
+    if not told.first_seen:
         raise NotFoundError(f"cluster {cluster_id!r} has just lost its last item")
-    return cluster_shape(cluster, items, pipeline.story(cluster))
+    inside = {item.id: item for item in told.first_seen}
+    return cluster_shape(cluster, [inside[item_id] for item_id in cluster.item_ids if item_id in inside], told)

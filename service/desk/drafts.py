@@ -40,8 +40,9 @@ def check_draft(request: Request, pipeline: Served, caller: Reader, text: Annota
         return render(request, "check.html", 422, text=text, checked=None, problem="draft_long", n=len(text), most=most)
     try:
         checked = pipeline.check(text)
-    except InputError:  # its one complaint of a text: nothing in it is a story's
-        return render(request, "check.html", 422, text=text, checked=None, problem="draft_empty")
+    except InputError:  # its two complaints of a text: a NUL, and that nothing in it is a story's
+        problem = "draft_nul" if "\0" in text else "draft_empty"
+        return render(request, "check.html", 422, text=text, checked=None, problem=problem)
     matches = checked.matches[:COMPARED]
     items = [match.variant.item for match in matches]
     compared = list(zip(matches, compare_items(checked.item, items, pipeline.encoder), strict=True))
