@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 from align.comparison_rows import FoundPairs, joined, pack_copy, whole_features
 from align.describing import TokenReader
 from align.description_rows import DescriptionRows, Progress
-from align.evidence import Places, Stack
 from align.neighbourhoods import Numbers, Pairs
 from align.records import Kind, Vectors
 from align.relations import weigh
+from align.stacks import PlacedPairs, Places
 from align.threads import at_once
 from align.verifier import FEATURES, FLOOR_LOGIT, load_verifier
 
-KEPT = 100_000
-"""From so many stacked items on, some 14 KB each in scratch files and 3 KB in memory, the next ones begin another stack."""
 TOGETHER = 64
 """So many items are compared with their neighbours at a time."""
 PATCH = 400
@@ -28,20 +26,10 @@ PATCH = 400
 
 
 class Comparing:
-    """Compares items of one store, and keeps those that it has described: they are looked at again and again."""
+    """Compares items of one store by their descriptions."""
 
     def __init__(self, rows: DescriptionRows) -> None:
         self.rows = rows
-        self._stack: Stack | None = None
-        self._place_of: dict[int, int] = {}  # in the stack
-
-    def __len__(self) -> int:
-        """How many described texts are in memory, drafts included."""
-        return 0 if self._stack is None else len(self._stack)
-
-    def forget(self, number: int) -> None:
-        """Describe an item anew the next time."""
-        self._place_of.pop(number, None)
 
     def compare(
         self,
@@ -81,26 +69,14 @@ class Comparing:
     ) -> Callable[[], list[FoundPairs]]:
         """What compares the pairs `lefts`, `rights` (n,), (n,), all of it in memory."""
         numbers, places = np.unique(np.concatenate([lefts, rights]), return_inverse=True)
-        stack, at = self.stacked(numbers.tolist(), tokens, dimension)
+        stack, at = self.rows.stacked(numbers.tolist(), tokens, dimension)
         ones, others = at[places].reshape(2, -1)
-        return partial(_compared, stack, ones, others, lefts, rights, by_key)
-
-    def stacked(self, numbers: Sequence[int], tokens: TokenReader, dimension: int) -> tuple[Stack, Places]:
-        """A stack that holds these items, and their places (n,) in it."""
-        if self._stack is None or len(self._stack) > KEPT:
-            self._stack, self._place_of = Stack(tokens, dimension, self.rows.store.path.parent), {}
-        if missing := [number for number in numbers if number not in self._place_of]:
-            for found, entries in self.rows.described(missing, tokens, dimension):
-                self._place_of |= zip(found, range(len(self._stack), len(self._stack) + len(found)), strict=True)
-                self._stack.add(entries)
-        return self._stack, np.array([self._place_of[number] for number in numbers], dtype=np.int64)
+        return partial(_compared, PlacedPairs(stack, ones, stack, others), lefts, rights, by_key)
 
 
-def _compared(
-    stack: Stack, ones: Places, others: Places, lefts: Numbers, rights: Numbers, by_key: NDArray[np.bool_]
-) -> list[FoundPairs]:
-    """The comparisons that are kept of pairs at places of `stack` (n,), (n,), whose numbers are `lefts` and `rights`."""
-    alike = stack.digests.rows[ones] == stack.digests.rows[others]
+def _compared(pairs: PlacedPairs, lefts: Numbers, rights: Numbers, by_key: NDArray[np.bool_]) -> list[FoundPairs]:
+    """The comparisons that are kept of n `pairs`, whose items have the numbers `lefts` (n,) and `rights` (n,)."""
+    alike = pairs.are_identical()
     found: list[tuple[Places, NDArray[np.float64], NDArray[np.int32], dict[int, bytes]]] = []
     # Of 300 copies no pair needs more evidence than that.
     if len(same := np.flatnonzero(alike & by_key)):
@@ -108,7 +84,7 @@ def _compared(
         exact = pack_copy((Kind.EXACT, 1.0, ()))
         found.append((same, np.full(len(same), -FLOOR_LOGIT), features, dict.fromkeys(range(len(same)), exact)))
     if len(distinct := np.flatnonzero(~alike)):
-        table, logits, copies = weigh(stack, ones[distinct], others[distinct], load_verifier(), FLOOR_LOGIT)
+        table, logits, copies = weigh(pairs.at(distinct), load_verifier(), FLOOR_LOGIT)
         keep = logits > FLOOR_LOGIT
         keep[list(copies)] = True
         kept = np.flatnonzero(keep)
@@ -116,13 +92,13 @@ def _compared(
         if len(kept):
             found.append((distinct[kept], logits[kept], whole_features(table[kept]), overlaps))
     parts = []
-    for pairs, logits, features, overlaps in found:
-        one, other = ones[pairs], others[pairs]
-        is_second = np.array([stack.ids[i] > stack.ids[j] for i, j in zip(one.tolist(), other.tolist(), strict=True)])
-        a, b = np.where(is_second, (rights[pairs], lefts[pairs]), (lefts[pairs], rights[pairs]))
-        lang_a, lang_b = stack.langs.rows[np.where(is_second, (other, one), (one, other))]
-        similarity = np.einsum("ij,ij->i", stack.wholes.rows[one], stack.wholes.rows[other])
-        parts.append(FoundPairs(a, b, lang_a, lang_b, logits, similarity, by_key[pairs], features, overlaps))
+    for rows, logits, features, overlaps in found:
+        own = pairs.at(rows)
+        one, other, is_second = own.ones, own.others, own.are_second()
+        a, b = np.where(is_second, (rights[rows], lefts[rows]), (lefts[rows], rights[rows]))
+        lang_a, lang_b = own.left.langs.rows[np.where(is_second, (other, one), (one, other))]
+        similarity = np.einsum("ij,ij->i", own.left.wholes.rows[one], own.right.wholes.rows[other])
+        parts.append(FoundPairs(a, b, lang_a, lang_b, logits, similarity, by_key[rows], features, overlaps))
     return parts
 
 

@@ -1,8 +1,11 @@
-"""Descriptions as rows of the store: an item's is worked out when it comes in, and read ever after."""
+"""Descriptions as rows of the store: an item's is worked out when it comes in, and read ever after.
+
+They also lie in the files of ``align.stack_files``, ready to be compared.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from typing import Any
 
@@ -14,6 +17,8 @@ from align.describing import KEYWORDS, Described, Descriptions, TokenReader, day
 from align.embedding import Encoder
 from align.language import lang_code
 from align.records import Item, ItemVectors
+from align.stack_files import StackFiles
+from align.stacks import PlacedPairs, Places, Stack
 from align.store import Store
 from align.threads import at_once
 from align.vectors import vectorise
@@ -26,28 +31,31 @@ PIECES = "pieces_fingerprint"
 Progress = Callable[[str], None]
 
 
-def put_made(store: Store, items: Mapping[int, Item], encoder: Encoder, tokens: TokenReader) -> None:
-    """Keep what is made of items (by number) once and for all: vectors, sentences, descriptions.
-
-    Called inside ``store.writing()``. Boilerplate counts as it stands: when it changes, its holders are described anew.
-    """
-    made = dict(zip(items, vectorise(list(items.values()), encoder), strict=True))
-    for number, item in items.items():
-        store.put_vectors(number, made[number])
-        put_sentences(store, item, made[number].sentence_spans)
-    DescriptionRows(store).put(
-        made, describe(list(items.values()), list(made.values()), tokens, shared_sentences(store))
-    )
-
-
 class DescriptionRows:
-    """The descriptions that a store keeps of its items."""
+    """The descriptions that a store keeps of its items, as one thread sees them."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.files = StackFiles(store)
 
-    def put(self, vectors: Mapping[int, ItemVectors], found: Iterable[Described]) -> None:
+    def put_made(self, items: Mapping[int, Item], encoder: Encoder, tokens: TokenReader) -> None:
+        """Keep what is made of items (by number) once and for all: vectors, sentences, descriptions.
+
+        Called inside ``store.writing()``, after ``ready``. Boilerplate counts as it stands: when it changes, its holders are described anew.
+        """
+        made = dict(zip(items, vectorise(list(items.values()), encoder), strict=True))
+        for number, item in items.items():
+            self.store.put_vectors(number, made[number])
+            put_sentences(self.store, item, made[number].sentence_spans)
+        found = describe(list(items.values()), list(made.values()), tokens, shared_sentences(self.store))
+        self._put(made, found, tokens, encoder.dimension)
+
+    def _put(
+        self, vectors: Mapping[int, ItemVectors], found: Sequence[Described], tokens: TokenReader, dimension: int
+    ) -> None:
         """Keep the descriptions `found` of items, of which the store has these `vectors` (by number, in the same order)."""
+        if not found:
+            return
         self.store.executemany(
             "INSERT OR REPLACE INTO traits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -67,6 +75,7 @@ class DescriptionRows:
                 for (number, whole), entry in zip(vectors.items(), found, strict=True)
             ),
         )  # fmt: skip
+        self.files.put(list(vectors), in_columns(found), tokens, dimension)
 
     def keys(self, numbers: Sequence[int]) -> dict[int, NDArray[np.uint64]]:
         """The keys of those items that are described."""
@@ -95,8 +104,11 @@ class DescriptionRows:
 
         Where the pieces are others, all relations wait to be worked out again.
         """
+        may_lack = self.files.write(tokens, dimension)
         known = self.store.setting(PIECES)
         if known == tokens.fingerprint:
+            if may_lack:
+                self._fill_files(tokens, dimension, progress)
             return
         # An index that does not say so yet, and has a static model, was described by that.
         if (known or self.store.setting("model_fingerprint")) != tokens.fingerprint:
@@ -108,6 +120,47 @@ class DescriptionRows:
             "SELECT item_number FROM vectors WHERE item_number NOT IN (SELECT item_number FROM traits) ORDER BY item_number"
         )
         self.describe([row[0] for row in rows], tokens, dimension, progress)
+
+    def _fill_files(self, tokens: TokenReader, dimension: int, progress: Progress | None) -> None:
+        """Append the descriptions that the files lack."""
+        items = np.array([row[0] for row in self.store.execute("SELECT number FROM item")], dtype=np.int64)
+        lacking = items[self.files.places(items) < 0].tolist()
+        described = [
+            row[0] for row in self.store.chosen("SELECT item_number FROM traits", "item_number", sorted(lacking))
+        ]
+        for start in range(0, len(described), CHUNK):
+            for numbers, entries in self.described(described[start : start + CHUNK], tokens, dimension):
+                self.files.put(numbers, entries, tokens, dimension)
+            if progress:
+                progress(f"descriptions of {min(start + CHUNK, len(described))} of {len(described)} items laid out")
+
+    def stacked(self, numbers: Sequence[int], tokens: TokenReader, dimension: int) -> tuple[Stack, Places]:
+        """A stack that holds these items, and their places (n,) in it. Called inside ``store.writing()``, after ``ready``."""
+        places = self.files.places(numbers)
+        if lacking := [number for number, place in zip(numbers, places.tolist(), strict=True) if place < 0]:
+            for found, entries in self.described(lacking, tokens, dimension):
+                self.files.put(found, entries, tokens, dimension)
+            places = self.files.places(numbers)
+        assert self.files.stack is not None  # for the type checker
+        return self.files.stack, places
+
+    def beside(
+        self, draft: Described, numbers: Sequence[int], tokens: TokenReader, dimension: int
+    ) -> Iterator[tuple[PlacedPairs, list[int]]]:
+        """A text that is not stored and each of these items, in parts, each with the numbers of its items in their order."""
+        self.files.read(tokens, dimension)
+        own = Stack(tokens, dimension)
+        own.add(in_columns([draft]))
+        asked, places = np.array(numbers, dtype=np.int64), self.files.places(numbers)
+        there = places >= 0
+        if self.files.stack is not None and there.any():
+            others = places[there]
+            yield PlacedPairs(own, np.zeros_like(others), self.files.stack, others), asked[there].tolist()
+        # An index of an earlier samestory has no files until it is written to.
+        for found, entries in self.described(asked[~there].tolist(), tokens, dimension):
+            others = len(own) + np.arange(len(found))
+            own.add(entries)
+            yield PlacedPairs(own, np.zeros_like(others), own, others), found
 
     def missing(self) -> list[int]:
         """The waiting items that are to be described anew, because of what is boilerplate now."""
@@ -124,7 +177,7 @@ class DescriptionRows:
         tasks = (self._describing(part, tokens, dimension) for part in parts)
         done = 0
         for vectors, found in at_once(tasks):
-            self.put(vectors, found)
+            self._put(vectors, found, tokens, dimension)
             done += len(found)
             if progress:
                 progress(f"words of {done} of {len(numbers)} items")

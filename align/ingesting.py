@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from align.decisions import decided_translations
 from align.describing import TokenReader
-from align.description_rows import put_made
+from align.description_rows import DescriptionRows
 from align.digests import digest_of, fields_digest
 from align.embedding import Encoder
 from align.furniture import comparable
@@ -49,8 +49,9 @@ class IngestReport:
 class Intake:
     """Puts the documents of one reading into a store, as items with all that is made of them once. Called inside ``store.writing()``."""
 
-    def __init__(self, store: Store, encoder: Encoder, tokens: TokenReader) -> None:
+    def __init__(self, store: Store, encoder: Encoder, tokens: TokenReader, descriptions: DescriptionRows) -> None:
         self.store = store
+        self.descriptions = descriptions
         self.encoder = encoder
         self.tokens = tokens
         self.claimed: set[int] = set()
@@ -84,7 +85,7 @@ class Intake:
         if waiting:
             # A later row of the batch wins, and may have taken an earlier one's items away.
             latest = {number: item for number, item in waiting if self.store.owner_of(item.id) is not None}
-            put_made(self.store, latest, self.encoder, self.tokens)
+            self.descriptions.put_made(latest, self.encoder, self.tokens)
 
     def _put_document(
         self, document: Document, segments: Sequence[Segment], report: IngestReport

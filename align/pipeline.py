@@ -57,8 +57,11 @@ class Pipeline(Archive):
         self._encoder: Encoder | None = None
         self._tokens: StaticEncoder | None = None
         self._index: tuple[NeighbourIndex, int, str] | None = None
-        self._relating = Relating(self.store)
-        self._opinions = Relating(self.store)  # of its own memory: a draft waits for no writer
+        self._descriptions = DescriptionRows(self.store)
+        self._relating = Relating(self.store, self._descriptions)
+        self._opinions = Relating(
+            self.store, DescriptionRows(self.store)
+        )  # of its own memory: a draft waits for no writer
         try:
             if model is not None and self.store.setting("model") is not None:
                 self.encoder  # noqa: B018 - opens the model, which refuses another than the index's
@@ -109,7 +112,7 @@ class Pipeline(Archive):
                 ("segmenter", SEGMENTER),
             ):
                 self.store.set_setting(name, value)
-        DescriptionRows(self.store).ready(self.tokens, encoder.dimension, progress)
+        self._descriptions.ready(self.tokens, encoder.dimension, progress)
 
     @property
     def tokens(self) -> StaticEncoder:
@@ -155,7 +158,7 @@ class Pipeline(Archive):
             for batch in _batched(documents, BATCH_DOCUMENTS):
                 with self.store.writing():
                     self._record_model(progress)
-                    intake = intake or Intake(self.store, self.encoder, self.tokens)
+                    intake = intake or Intake(self.store, self.encoder, self.tokens, self._descriptions)
                     intake.put_batch(batch, report)
                     self.store.finish_generation()
                 if progress:

@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from align.description_rows import PIECES, put_made
+from align.description_rows import PIECES
 from align.embedding import Encoder, load_encoder
 from align.errors import IndexBusyError
 from align.pipeline import Pipeline
 from align.regrouping import regroup
+from align.stack_files import StackFiles
 from align.store import DATABASE, Store
 
 FOLDER = "reembedding"
@@ -121,7 +122,8 @@ class _Beside(Pipeline):
         for start in range(0, len(waiting), BATCH):
             items = store.items_by_number(waiting[start : start + BATCH])
             with store.writing():
-                put_made(store, items, self.encoder, self.tokens)
+                self._descriptions.ready(self.tokens, self.encoder.dimension)
+                self._descriptions.put_made(items, self.encoder, self.tokens)
                 store.finish_generation()
             if progress:
                 progress(f"{min(start + BATCH, len(waiting))} of {len(waiting)} items embedded")
@@ -152,6 +154,7 @@ def _switch(pipeline: Pipeline, beside: _Beside, encoder: Encoder, model: str) -
         store.execute("UPDATE item SET related = 1")
         record_model(store, encoder, model)
         store.set_setting(PIECES, beside.tokens.fingerprint)
+        StackFiles(store).adopt(StackFiles(beside.store))
         store.set_setting("generation", str(max(store.generation(), beside.store.generation()) + 1))
         # What other processes hold in memory of the relations is of the old model.
         runs = (int(one.setting("relating_runs") or 0) for one in (store, beside.store))

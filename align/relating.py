@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from align.comparing import Comparing
 from align.comparison_rows import ComparisonRows, FoundPairs, Opinions
-from align.describing import Described, TokenReader, in_columns
+from align.describing import Described, TokenReader
 from align.description_rows import PIECES, DescriptionRows, Progress
 from align.index import SLOTS, NeighbourIndex, slot_of
 from align.language import lang_code, lang_of
 from align.nearest import nearest_of
 from align.neighbourhoods import FLOOR, NEAREST, Neighbourhoods, Numbers, Pushes, SharedKeys, pairs_of
 from align.records import Relation, Vectors
-from align.relations import compare, identical, margins, opinions_of, relation_of, shown_margin
+from align.relations import Comparison, compare, identical, margins, opinions_of, relation_of, shown_margin
 from align.store import Store
 from align.verifier import FLOOR_LOGIT, load_verifier
 
@@ -34,10 +34,11 @@ class Relating:
     is seen, because the neighbourhoods are read anew whenever the store's count of runs has moved on.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, descriptions: DescriptionRows) -> None:
         self.store = store
         self.rows = ComparisonRows(store)
-        self.descriptions = DescriptionRows(store)
+        self.descriptions = descriptions
+        self.comparing = Comparing(descriptions)
         self.joined: set[str] = set()
         """Items that have joined another since this was emptied: what a relation of theirs is explained with may be worked out."""
         self._model: tuple[str | None, ...] = ()
@@ -48,7 +49,6 @@ class Relating:
         self.keys = SharedKeys()
         self._run = 0
         self._noted: dict[int, int] = {}
-        self.comparing = Comparing(self.descriptions)
 
     def run(
         self, index: NeighbourIndex, tokens: TokenReader, dimension: int, progress: Progress | None = None
@@ -89,8 +89,6 @@ class Relating:
             found = self.rows.keys(self._run)
             fresh = {number: keys for number, keys in found.items() if self._noted.get(number) != hash(keys.tobytes())}
             self.keys.remove([number for number in fresh if number in self._noted])
-            for number in fresh:
-                self.comparing.forget(number)
             self._note_keys(fresh)
             self._run = runs
 
@@ -105,7 +103,6 @@ class Relating:
         for number, lang, view in left:
             self.near.remove(np.array([number]))
             self._noted.pop(number, None)
-            self.comparing.forget(number)
             for shelf in index.shelves:
                 for numbers, views in shelf.parts():
                     held = self.near.contains(numbers)
@@ -127,8 +124,6 @@ class Relating:
             return set()
         self.descriptions.describe(known, tokens, dimension, progress)
         found = self.descriptions.keys(known)
-        for number in known:
-            self.comparing.forget(number)
         self._noted.update((number, hash(keys.tobytes())) for number, keys in found.items())
         return self.keys.replace(found)
 
@@ -256,15 +251,13 @@ class Relating:
             near |= set(found[0][(found[0] >= 0) & (cosines[0] >= FLOOR)].tolist())
         # Another process may have deleted one since.
         alive = self.store.there(sorted(near))
-        stack, places = self.comparing.stacked(alive, tokens, dimension)
-        place = len(stack)
-        # It stays there, at a place that nothing else asks for, as long as the stack is kept.
-        stack.add(in_columns([draft]))
-        alike = stack.digests.rows[places] == stack.digests.rows[place]
         verifier = load_verifier()
-        pairs = [identical(stack, place, other) for other in places[alike].tolist()]
-        pairs += compare(stack, place, places[~alike], verifier, FLOOR_LOGIT)
-        numbers = {draft.id: -1} | dict(zip((stack.ids[other] for other in places.tolist()), alive, strict=True))
+        pairs: list[Comparison] = []
+        numbers = {draft.id: -1}
+        for beside, found_numbers in self.descriptions.beside(draft, alive, tokens, dimension):
+            same = beside.are_identical()
+            pairs += [*identical(beside.at(same)), *compare(beside.at(~same), verifier, FLOOR_LOGIT)]
+            numbers |= zip(map(beside.right.id_at, beside.others.tolist()), found_numbers, strict=True)
         own = opinions_of(pairs, numbers, {lang: lang_code(lang) for pair in pairs for lang in pair.langs})
         stored = self.rows.opinions([numbers[pair.b if pair.a == draft.id else pair.a] for pair in pairs])
         table = margins(own, np.concatenate([own, stored[list(own.dtype.names or ())]]))

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from align.evidence import Places, Stack, features
+from align.evidence import features
 from align.language import lang_of
 from align.records import Evidence, Kind, Relation
+from align.stacks import PlacedPairs
 from align.verifier import FEATURES, FLOOR_LOGIT, Verifier, groups_of
 
 NEAR_OVERLAP = 0.50
@@ -78,13 +79,13 @@ Copy = tuple[Kind, float, tuple[tuple[str, str | float], ...]]
 
 
 def weigh(
-    stack: Stack, ones: Places, others: Places, verifier: Verifier, least: float = -math.inf
+    pairs: PlacedPairs, verifier: Verifier, least: float = -math.inf
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[int, Copy]]:
-    """What pairs of places in `stack` (n,), (n,) show: `features` (n, f), first opinions (n,), and by row those that are copies.
+    """What n pairs show: `features` (n, f), first opinions (n,), and by row those that are copies.
 
     The words of a pair whose logit even they would not bring above `least` are not looked at, nor counted: its logit is too low by them.
     """
-    langs = stack.langs.rows[ones], stack.langs.rows[others]
+    langs = pairs.left.langs.rows[pairs.ones], pairs.right.langs.rows[pairs.others]
     groups = groups_of(*langs)
 
     def are_alike(table: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -93,40 +94,43 @@ def weigh(
     def is_worth(table: NDArray[np.float64]) -> NDArray[np.bool_]:
         return are_alike(table) | (verifier.first_at_most(table, groups, WORDS, MOST_WORDS) > least)
 
-    table = features(stack, ones, others, is_worth)
+    table = features(pairs, is_worth)
     logits = verifier.first(table, groups).round(4)
     alike = np.flatnonzero(are_alike(table)).tolist()
-    copies = ((row, _copy(stack, int(ones[row]), int(others[row]))) for row in alike)
+    copies = ((row, _copy(pairs, row)) for row in alike)
     return table, logits, {row: copy for row, copy in copies if copy is not None}
 
 
-def compare(stack: Stack, one: int, others: Places, verifier: Verifier, least: float = -math.inf) -> list[Comparison]:
-    """The text at one place of `stack` with `others` (n,), none of which it is; only copies and pairs whose logit is above `least`."""
-    if not len(others):
+def compare(pairs: PlacedPairs, verifier: Verifier, least: float = -math.inf) -> list[Comparison]:
+    """The comparisons of `pairs`, none of them of a text with itself; only of copies and of pairs whose logit is above `least`."""
+    if not len(pairs):
         return []
-    table, logits, copies = weigh(stack, np.full_like(others, one), others, verifier, least)
+    table, logits, copies = weigh(pairs, verifier, least)
     return [
-        _comparison(stack, one, other, tuple(values), logit, *copies.get(row, ()))
-        for row, (other, values, logit) in enumerate(zip(others.tolist(), table.tolist(), logits.tolist(), strict=True))
+        _comparison(pairs, row, tuple(values), logit, *copies.get(row, ()))
+        for row, (values, logit) in enumerate(zip(table.tolist(), logits.tolist(), strict=True))
         if row in copies or logit > least
     ]
 
 
-def identical(stack: Stack, one: int, other: int) -> Comparison:
-    """The comparison of two texts with the same body: of 300 copies no pair needs more evidence than that."""
-    return _comparison(stack, one, other, (), -FLOOR_LOGIT, Kind.EXACT, 1.0)
+def identical(pairs: PlacedPairs) -> list[Comparison]:
+    """The comparisons of texts with the same body: of 300 copies no pair needs more evidence than that."""
+    return [_comparison(pairs, row, (), -FLOOR_LOGIT, Kind.EXACT, 1.0) for row in range(len(pairs))]
 
 
-def _comparison(stack: Stack, one: int, other: int, *shown: Any) -> Comparison:
-    a, b = (one, other) if stack.ids[one] < stack.ids[other] else (other, one)
-    lang_a, lang_b = (lang_of(int(stack.langs.rows[place])) for place in (a, b))
-    return Comparison(stack.ids[a], stack.ids[b], (lang_a, lang_b), *shown)
+def _comparison(pairs: PlacedPairs, row: int, *shown: Any) -> Comparison:
+    sides = ((pairs.left, pairs.ones), (pairs.right, pairs.others))
+    (a, lang_a), (b, lang_b) = sorted(
+        (stack.id_at(places[row]), lang_of(int(stack.langs.rows[places[row]]))) for stack, places in sides
+    )
+    return Comparison(a, b, (lang_a, lang_b), *shown)
 
 
-def _copy(stack: Stack, left: int, right: int) -> Copy | None:
+def _copy(pairs: PlacedPairs, row: int) -> Copy | None:
     """Near or excerpt by overlap, of texts in one language; else None."""
-    fewer, more = sorted((left, right), key=lambda place: (len(stack.shingles[place]), stack.ids[place]))
-    few, many = stack.shingles[fewer], stack.shingles[more]
+    sides = ((pairs.left, int(pairs.ones[row])), (pairs.right, int(pairs.others[row])))
+    texts = [(stack.shingles_at(place), stack.id_at(place)) for stack, place in sides]
+    (few, contained), (many, _) = sorted(texts, key=lambda text: (len(text[0]), text[1]))
     n_fewer, n_more = len(few), len(many)
     places = np.searchsorted(many, few)
     inner = places < n_more
@@ -136,7 +140,7 @@ def _copy(stack: Stack, left: int, right: int) -> Copy | None:
     if outside >= NEAR_OVERLAP and inside >= NEAR_OVERLAP and not (shorter and inside >= CONTAINED):
         return Kind.NEAR, round(inside, 4), (("changed", round(1.0 - outside, 4)),)
     if inside >= CONTAINED and n_fewer >= EXCERPT_SHINGLES:
-        return Kind.EXCERPT, round(inside, 4), (("contained", stack.ids[fewer]), ("share_of_longer", round(outside, 4)))
+        return Kind.EXCERPT, round(inside, 4), (("contained", contained), ("share_of_longer", round(outside, 4)))
     return None
 
 

@@ -39,8 +39,6 @@ import numpy as np
 from items import made
 from numpy.typing import NDArray
 
-from align.boilerplate import put_sentences
-from align.describing import describe
 from align.description_rows import DescriptionRows
 from align.digests import digest_of, fields_digest
 from align.identity import sender_of
@@ -50,7 +48,6 @@ from align.pipeline import Pipeline
 from align.records import Item
 from align.rows import parse_record
 from align.threads import at_once
-from align.vectors import vectorise
 
 HERE = Path(__file__).parent
 BATCH = 2000
@@ -71,7 +68,7 @@ def stored(folder: Path, n_items: int) -> Path:
     """
     place = folder / f"items-{n_items}"
     with Pipeline(place) as pipeline:
-        store = pipeline.store
+        store, rows = pipeline.store, DescriptionRows(pipeline.store)
         documents = [parse_record(row, str(row["id"]), "made", 1) for row in made(n_items)]
         pipeline.take_in(documents[: 0 if store.count_items() else 1])  # which notes the model
         for start in range(store.count_items(), n_items, BATCH):
@@ -86,11 +83,8 @@ def stored(folder: Path, n_items: int) -> Path:
                     store.put_item(item, store.put_document(found, fields_digest(found), sender_of(found), None), now())
                     for found, item in zip(part, items, strict=True)
                 ]
-                vectors = dict(zip(numbers, vectorise(items, pipeline.encoder), strict=True))
-                for item, (number, own) in zip(items, vectors.items(), strict=True):
-                    store.put_vectors(number, own)
-                    put_sentences(store, item, own.sentence_spans)
-                DescriptionRows(store).put(vectors, describe(items, list(vectors.values()), pipeline.tokens))
+                rows.ready(pipeline.tokens, pipeline.encoder.dimension)
+                rows.put_made(dict(zip(numbers, items, strict=True)), pipeline.encoder, pipeline.tokens)
                 store.finish_generation()
     return place
 
@@ -159,10 +153,12 @@ def describing(place: Path) -> dict[str, Any]:
         with Pipeline(Path(folder)) as pipeline:
             tokens, dimension = pipeline.tokens, pipeline.encoder.dimension
             numbers = [number for number, _ in pipeline.store.items()]
+            rows = DescriptionRows(pipeline.store)
 
             def work() -> dict[str, Any]:
                 with pipeline.store.writing():
-                    DescriptionRows(pipeline.store).describe(numbers, tokens, dimension)
+                    rows.ready(tokens, dimension)
+                    rows.describe(numbers, tokens, dimension)
                 return {"items": len(numbers)}
 
             return timed(work)

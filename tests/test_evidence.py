@@ -14,10 +14,11 @@ import pytest
 
 from align.describing import Described, describe, in_columns
 from align.embedding import SHIPPED_MODEL, StaticEncoder
-from align.evidence import Stack, features
+from align.evidence import features
 from align.reading import read
 from align.records import Document, Item
 from align.relations import weigh
+from align.stacks import PlacedPairs, Stack
 from align.vectors import vectorise
 from align.verifier import FEATURES, FLOOR_LOGIT, load_verifier
 
@@ -81,7 +82,7 @@ def test_evidence_is_that_of_plain_loops(described: list[Described], encoder: St
     stack = Stack(encoder, encoder.dimension)
     stack.add(in_columns(described))
     ones, others = np.array(list(itertools.permutations(range(len(described)), 2))).T
-    found = features(stack, ones, others)
+    found = features(PlacedPairs(stack, ones, stack, others))
     expected = [shown(described[one], described[other], encoder) for one, other in zip(ones, others, strict=True)]
     np.testing.assert_allclose(found, expected, atol=6e-5)
 
@@ -92,33 +93,49 @@ def test_evidence_does_not_depend_on_what_else_is_compared(described: list[Descr
     stack = Stack(encoder, encoder.dimension)
     for start in range(0, len(shuffled), 5):
         stack.add(in_columns(shuffled[start : start + 5]))
-    place_of = {item_id: place for place, item_id in enumerate(stack.ids)}
+    place_of = {stack.id_at(place): place for place in range(len(stack))}
     for left, right in itertools.pairwise(described):
         alone = Stack(encoder, encoder.dimension)
         alone.add(in_columns([right, left]))
-        among = features(stack, np.array([place_of[left.id]]), np.array([place_of[right.id]]))
-        np.testing.assert_allclose(features(alone, np.array([0]), np.array([1])), among, atol=1.1e-4)
+        places = np.array([place_of[left.id]]), np.array([place_of[right.id]])
+        among = features(PlacedPairs(stack, places[0], stack, places[1]))
+        apart = features(PlacedPairs(alone, np.array([0]), stack, places[0]))
+        together = features(PlacedPairs(alone, np.array([0]), alone, np.array([1])))
+        np.testing.assert_allclose(together, among, atol=1.1e-4)
+        np.testing.assert_allclose(apart, among, atol=1.1e-4)
 
 
-def test_evidence_is_the_same_from_scratch_files(
+def test_evidence_is_the_same_from_files(
     described: list[Described], encoder: StaticEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files that grow as texts come give what memory gives, leave no name behind, and say where the disk has no room for more."""
-    monkeypatch.setattr("align.evidence.SCRATCH_ROWS", 2)
-    stack, in_memory = Stack(encoder, encoder.dimension, tmp_path), Stack(encoder, encoder.dimension)
+    """Files that grow as texts come give what memory gives, also to one who maps them and to one who goes on; they say where the disk has no room."""
+    monkeypatch.setattr("align.stacks.FILE_ROWS", 2)
+    in_memory, written = Stack(encoder, encoder.dimension), Stack(encoder, encoder.dimension, tmp_path)
+    read = Stack(encoder, encoder.dimension, tmp_path, writable=False)
     in_memory.add(in_columns(described))
-    for start in range(0, len(described), 3):
-        stack.add(in_columns(described[start : start + 3]))
+    for start in range(0, len(described), 5):
+        written.add(in_columns(described[start : start + 5]))
+        read.show(written.sizes())
+        assert len(read) == len(written)
+        before = written.sizes()
+    written.show(before)
+    further = Stack(encoder, encoder.dimension, tmp_path)
+    further.show(before)
     ones, others = np.array(list(itertools.permutations(range(len(described)), 2))).T
-    np.testing.assert_array_equal(features(stack, ones, others), features(in_memory, ones, others))
-    assert not list(tmp_path.iterdir())
+    expected = features(PlacedPairs(in_memory, ones, in_memory, others))
+    for stack in (written, read, further):
+        np.testing.assert_array_equal(features(PlacedPairs(stack, ones, stack, others)), expected)
+    further.add(in_columns(described))
+    assert further.sizes()["pieces"] == before["pieces"]
+    with pytest.raises(ValueError, match="rows"):
+        read.show({name: 10 * rows for name, rows in further.sizes().items()})
 
     def is_full(*_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", is_full)
     with pytest.raises(OSError, match="No space"):
-        stack.add(in_columns(described * 20))
+        written.add(in_columns(described * 20))
 
 
 def test_hopeless_pairs_are_not_looked_at_to_the_end(described: list[Described], encoder: StaticEncoder) -> None:
@@ -126,8 +143,8 @@ def test_hopeless_pairs_are_not_looked_at_to_the_end(described: list[Described],
     stack, verifier = Stack(encoder, encoder.dimension), load_verifier()
     stack.add(in_columns(described))
     ones, others = np.array(list(itertools.permutations(range(len(described)), 2))).T
-    table, logits, copies = weigh(stack, ones, others, verifier)
-    found, opinions, same = weigh(stack, ones, others, verifier, FLOOR_LOGIT)
+    table, logits, copies = weigh(PlacedPairs(stack, ones, stack, others), verifier)
+    found, opinions, same = weigh(PlacedPairs(stack, ones, stack, others), verifier, FLOOR_LOGIT)
     kept = logits > FLOOR_LOGIT
     assert 0 < kept.sum() < (found[:, FEATURES.index("short_words")] > 0).sum() < len(ones)
     assert ((opinions > FLOOR_LOGIT) == kept).all()

@@ -97,7 +97,7 @@ def test_killed_in_the_middle_the_old_one_is_intact(tmp_path: Path, half_model: 
         before = (stories(opened), opened.clusters(), [*opened.store.relations()])
     # The process stops itself at the moment in question, so that the kill falls there and nowhere else.
     stop = {
-        "copied": "align.reembedding.put_made",
+        "copied": "align.description_rows.vectorise",
         "embedded": "align.pipeline.Pipeline.catch_up",
         "related": "align.reembedding._switch",
         "switching": "align.reembedding.regroup",

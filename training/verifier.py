@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from align.clustering import cluster_items
 from align.describing import Described, describe, in_columns
 from align.embedding import StaticEncoder, load_encoder
-from align.evidence import Stack, times_apart
+from align.evidence import times_apart
 from align.language import identify_language, lang_code
 from align.measures import b_cubed
 from align.neighbourhoods import FLOOR
@@ -39,6 +39,7 @@ from align.reading import read
 from align.records import Document, Item, ItemVectors, Rejection
 from align.relations import Comparison, compare, margins, opinions_of, settle
 from align.segmenting import segment, segment_texts
+from align.stacks import PlacedPairs, Places, Stack
 from align.vectors import vectorise
 from align.verifier import FEATURES, GROUPS, MARGINS, Verifier, groups_of
 from training.pairs import log
@@ -114,7 +115,7 @@ def story_pairs(described: list[Described], encoder: StaticEncoder) -> Labelled:
     views = stack.views.rows[: len(stack), 0]
     close = np.triu(views @ views.T >= FLOOR, 1)
     comparisons = [
-        pair for place in range(len(stack)) for pair in compare(stack, place, np.flatnonzero(close[place]), BLANK)
+        pair for place in range(len(stack)) for pair in _compared(stack, place, np.flatnonzero(close[place]))
     ]
     return Labelled(
         comparisons,
@@ -181,9 +182,14 @@ def window_pairs(data: Path, encoder: StaticEncoder, seed: int) -> Labelled:
         for number in range(len(left)):
             nearest = [other for other in np.argsort(-across[number])[:4].tolist() if other != number][:3]
             others = np.array([*(len(left) + place for place in (number, *nearest)), *np.argsort(-within[number])[:2]])
-            comparisons += compare(stack, number, others, BLANK)
+            comparisons += _compared(stack, number, others)
             same += [True] + [False] * (len(others) - 1)
     return Labelled(comparisons, np.array(same), [""] * len(same))
+
+
+def _compared(stack: Stack, place: int, others: Places) -> list[Comparison]:
+    """All comparisons of the text at a place with `others` (n,)."""
+    return compare(PlacedPairs(stack, np.full_like(others, place), stack, others), BLANK)
 
 
 def _cut(item_id: str, lang: str, sentences: list[str], chance: random.Random) -> Item:
