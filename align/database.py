@@ -1,12 +1,15 @@
 """One SQLite file for many threads and processes: a connection a thread, write-ahead logging, one writer at a time.
 
-Readers go on at the last committed state while another thread or process writes.
+Readers go on at the last committed state while another thread or process writes. Writers take turns: one that begins a transaction as
+soon as it has ended one lets those in between that have waited meanwhile.
 """
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -18,6 +21,8 @@ MAPPED = 1 << 31
 """So many bytes of the file are read from where the system keeps them in memory, and not copied: the most that SQLite takes."""
 CHECKPOINT = 8000
 """After so many pages, 32 MB, the log is written into the file: what a page of an index of words changes often is then written once."""
+ASKS_EVERY = 0.003
+"""Seconds after which a writer whose turn is next asks again whether the one before it has ended."""
 
 
 def identity(path: Path) -> tuple[int, int]:
@@ -111,17 +116,43 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """All or nothing, one writer at a time over all processes: commits at the end, rolls back on any exception."""
+        """All or nothing, one writer at a time over all processes: commits at the end, rolls back on any exception.
+
+        Raises IndexBusyError where another writes for longer than a writer waits.
+        """
         connection = self._connection()
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise IndexBusyError(
-                f"{self.path}: another process has been writing for over {self._busy_seconds:.0f} s; try again when it has finished"
-            ) from error
+        with self._turn():
+            self._begin(connection)
         try:
             yield
         except BaseException:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The place of the next to write. SQLite's own lock goes to whoever asks at the right moment, which is who has just let go of it."""
+        with self.path.with_name(f"{self.path.name}-turn").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # ends with the process, however that ends
+            yield
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Begin to write as soon as nobody else does. Raises IndexBusyError."""
+        until = time.monotonic() + self._busy_seconds
+        connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            while True:
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                    return
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                        raise
+                    if time.monotonic() > until:
+                        raise IndexBusyError(
+                            f"{self.path}: another process has been writing for over {self._busy_seconds:.0f} s; try again when it has finished"
+                        ) from error
+                time.sleep(ASKS_EVERY)
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {int(self._busy_seconds * 1000)}")

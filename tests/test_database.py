@@ -1,0 +1,49 @@
+"""Writers of one file take turns."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from align.errors import IndexBusyError
+from align.store import Store
+
+
+def test_a_busy_writer_lets_others_in(tmp_path: Path) -> None:
+    """Who waits to write comes next, even where another begins a transaction as soon as it has ended one: a long reading holds up no item."""
+    greedy, patient = Store(tmp_path), Store(tmp_path)
+    done, begun, n_transactions = threading.Event(), threading.Event(), [0]
+
+    def write_on() -> None:
+        while not done.is_set():
+            with greedy.writing():
+                n_transactions[0] += 1
+                begun.set()
+                threading.Event().wait(0.02)
+
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    try:
+        begun.wait()
+        for number in range(10):
+            before = n_transactions[0]
+            with patient.writing():
+                patient.set_setting("turn", str(number))
+                assert n_transactions[0] - before <= 1
+    finally:
+        done.set()
+        writer.join()
+    assert patient.setting("turn") == "9"
+
+
+def test_who_waits_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second writer gives up after its time with an error that says so, and writes as ever once the first has ended."""
+    monkeypatch.setattr("align.store.BUSY_SECONDS", 0.1)
+    first, second = Store(tmp_path), Store(tmp_path)
+    with first.writing(), pytest.raises(IndexBusyError, match="another process has been writing"), second.writing():
+        pass
+    with second.writing():
+        second.set_setting("turn", "second")
+    assert first.setting("turn") == "second"
