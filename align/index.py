@@ -90,16 +90,16 @@ class Shelf:
 
     def nearest(self, queries: Vectors, k: int) -> tuple[Numbers, Vectors]:
         """The numbers (m, k) and cosines (m, k) of the vectors nearest to each query (m, d), best first; -1 and -2.0 pad."""
-        parts = [self._base(queries, k)]
-        if self.inverted is not None and not len(self.tail_numbers):
-            return parts[0]  # in order
-        parts.append(_top(queries @ self.tail_vectors.T, self.tail_numbers, k))
-        numbers = np.concatenate([found for found, _ in parts], axis=1)
-        cosines = np.concatenate([found for _, found in parts], axis=1)
-        order = np.lexsort((numbers, -cosines), axis=1)[:, :k]
-        return np.take_along_axis(numbers, order, axis=1), np.take_along_axis(cosines, order, axis=1)
+        numbers, cosines = self._proposed(queries, k)
+        if len(self.tail_numbers):
+            newer = _top(queries @ self.tail_vectors.T, self.tail_numbers, k)
+            numbers = np.concatenate([numbers, newer[0]], axis=1)
+            cosines = np.concatenate([cosines, newer[1]], axis=1)
+        best = np.lexsort((numbers, -cosines), axis=1)[:, :k]
+        return np.take_along_axis(numbers, best, axis=1), np.take_along_axis(cosines, best, axis=1)
 
-    def _base(self, queries: Vectors, k: int) -> tuple[Numbers, Vectors]:
+    def _proposed(self, queries: Vectors, k: int) -> tuple[Numbers, Vectors]:
+        """Numbers and cosines of at least k vectors of the base for each query, in any order; -1 and -2.0 pad."""
         if self.inverted is None:
             cosines = queries @ self.vectors.T
             if self.gone:
@@ -112,9 +112,7 @@ class Shelf:
         if self.gone:
             missing |= np.isin(rows, list(self.gone))
         exact[missing] = -2.0
-        numbers = np.where(missing, -1, self.numbers[rows])
-        best = np.lexsort((numbers, -exact), axis=1)[:, :k]
-        return np.take_along_axis(numbers, best, axis=1), np.take_along_axis(exact, best, axis=1)
+        return np.where(missing, -1, self.numbers[rows]), exact
 
     def parts(self, size: int = 8192) -> Iterator[tuple[Numbers, Vectors]]:
         """Numbers (m,) and vectors (m, d) of all that stand here, some `size` at a time."""

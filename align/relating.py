@@ -12,7 +12,7 @@ from align.comparing import Comparing
 from align.comparison_rows import ComparisonRows, FoundPairs, Opinions
 from align.describing import Described, TokenReader
 from align.description_rows import PIECES, DescriptionRows, Progress
-from align.index import SLOTS, NeighbourIndex, slot_of
+from align.index import NeighbourIndex, slot_of
 from align.language import lang_code, lang_of
 from align.nearest import nearest_of
 from align.neighbourhoods import FLOOR, NEAREST, Neighbourhoods, Numbers, Pushes, SharedKeys, pairs_of
@@ -246,7 +246,9 @@ class Relating:
         """The relations that a draft, which is not stored, would have."""
         self.catch_up(near=False)
         near = set(self.keys.sharing({-1: draft.traits.keys}).ravel().tolist()) - {-1}
-        for slot in range(len(SLOTS)):
+        for slot, shelf in enumerate(index.shelves):
+            if not len(shelf):
+                continue
             found, cosines = index.nearest(draft.vectors.views[:1], slot, NEAREST)
             near |= set(found[0][(found[0] >= 0) & (cosines[0] >= FLOOR)].tolist())
         # Another process may have deleted one since.
