@@ -41,7 +41,7 @@ eval: $(ENV)/.installed
 train: $(ENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[teacher]'
 	$(BIN)/python -m training.dictionaries --out training/work/dictionaries
-	$(BIN)/python -m training --data ../shared/data/parallel training/work/dictionaries
+	$(BIN)/python -m training --data ../shared/data/parallel training/work/dictionaries --tokenizer align/models/samestory-static/tokenizer.json
 
 clean:
 	rm -rf $(ENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -35,7 +35,7 @@ EXCERPT_SHINGLES = 12
 OVERLAP_SIMILARITY = 0.6
 """Least similarity of some two sentences of texts whose shingles are compared: copies and excerpts have sentences all but equal."""
 WORDS, MOST_WORDS = ("short_words", "long_words"), 0.8
-"""Two texts without a sentence in common cover one another's words by no more: of all pairs among 772 written stories none reaches 0.8 (0.795)."""
+"""Two texts without a sentence in common cover one another's words by no more: of all pairs among 772 written stories that have no two sentences of cosine 0.8 none reaches it (0.774)."""
 JOINS = 0.6
 """Least probability that makes a relation join, inclusive.
 

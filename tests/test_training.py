@@ -20,10 +20,18 @@ from align.embedding import SHIPPED_MODEL, StaticEncoder
 from align.errors import InputError
 from training.bridging import bridge
 from training.contextual import Convolution
-from training.development import cut_development, is_development, read_development, write_development
+from training.development import (
+    DevelopmentPair,
+    cut_development,
+    development_accuracy,
+    is_development,
+    read_development,
+    write_development,
+)
 from training.loss import ranking_loss, repeated
 from training.pairs import Corpus, Decontamination, comparable, corpora, evaluation_sides, read_pairs
 from training.prepare import Side, TrainingPairs
+from training.reduction import principal
 from training.train import Schedule, epoch_batches, kindred, thinned
 
 NOUNS = [("house", "Haus"), ("river", "Fluss"), ("bridge", "Brücke"), ("mountain", "Berg"), ("garden", "Garten"), ("letter", "Brief"), ("window", "Fenster"), ("winter", "Winter"), ("summer", "Sommer"), ("street", "Straße")]  # fmt: skip
@@ -199,3 +207,31 @@ def test_nothing_that_training_sees_shares_a_side_with_a_development_pair(tmp_pa
     assert {comparable(source) for _, source, _ in rest}.isdisjoint(comparable(pair.source) for pair in cut)
     write_development(tmp_path / "development.tsv", cut)
     assert read_development(tmp_path / "development.tsv") == cut
+
+
+def test_principal_directions_keep_cosines_and_even_spreads_out() -> None:
+    """All principal directions of a table are the table, turned; made wholly even, sentences spread alike along each."""
+    chance = np.random.default_rng(3)
+    n, pieces, d = 4000, 50, 8
+    tokens = chance.integers(0, pieces, 5 * n).astype(np.int32)
+    side = Side(tokens, np.arange(0, 5 * n + 1, 5), np.arange(n))
+    pairs = TrainingPairs(side, side, np.ones(n, np.float32), np.zeros(n, np.int8), ["en-de"], np.full(n, -1, np.int32), np.zeros((0, d), np.float16))  # fmt: skip
+    table = (chance.normal(size=(pieces, d)) * np.arange(1, d + 1)).astype(np.float32)
+
+    def sentences(own: np.ndarray) -> np.ndarray:
+        means = own[tokens].reshape(n, 5, -1).mean(axis=1)
+        return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True))
+
+    turned, even = (sentences(table @ principal(table, pairs, d, evenness, 17)) for evenness in (0.0, 1.0))
+    np.testing.assert_allclose(turned[:50] @ turned.T, sentences(table)[:50] @ sentences(table).T, atol=1e-4)
+    spread, evened = (np.sqrt((own**2).mean(axis=0)) for own in (turned, even))
+    assert list(spread) == sorted(spread, reverse=True)
+    assert spread.max() / spread.min() > 5 * evened.max() / evened.min()
+
+
+def test_of_two_translations_of_one_sentence_neither_is_wrong() -> None:
+    """Where development pairs share a text, retrieval among them asks for the first alone."""
+    sentences = [("The river is frozen.", "Der Fluss ist zugefroren."), ("The bridge is closed.", "Die Brücke ist gesperrt.")]  # fmt: skip
+    again = [("The river is frozen!", "Zugefroren ist der Fluss."), ("They closed the bridge.", "Die Brücke ist gesperrt")]  # fmt: skip
+    pairs = [DevelopmentPair("tatoeba_hels", "en", "de", 0, *texts) for texts in (*sentences, *again)]
+    assert development_accuracy(StaticEncoder(SHIPPED_MODEL), pairs) == {"everyday en-de": 100.0, "mean": 100.0}

@@ -21,6 +21,7 @@ from training.train import MeanOfTokens, Schedule, train
 
 KEPT_DIMENSIONS = 256
 KEPT_PIECES = 104_000
+EVENNESS = 0.2
 REDUCED = "reduced"
 """The folder in the work folder with the pairs as the model written reads them, for what is trained over it."""
 
@@ -67,6 +68,12 @@ def main() -> None:
         default=KEPT_PIECES,
         help="pieces of the model written: the most used ones of --vocabulary",
     )
+    parser.add_argument(
+        "--evenness",
+        type=float,
+        default=EVENNESS,
+        help="how far the dimensions written are brought to one spread: 0 not at all, 1 wholly",
+    )
     for field in fields(Schedule):
         if field.name != "half":
             parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
@@ -91,11 +98,17 @@ def main() -> None:
     weights = {corpus.name: corpus.weight for corpus in corpora(parsed["data"], parsed["settings"])}
     kept = {name: summary[name] for name in ("decontamination", "development", "bridged", "taught", "pairs_used")}
     record = {
-        "options": {**options, **asdict(schedule), "kept_dimensions": parsed["keep"], "kept_pieces": parsed["pieces"]},
+        "options": {
+            **options,
+            **asdict(schedule),
+            "kept_dimensions": parsed["keep"],
+            "evenness": parsed["evenness"],
+            "kept_pieces": parsed["pieces"],
+        },
         "summary": {**kept, "corpora": corpora_summary(summary["pairs_by_file"], weights, parsed["data"])},
     }
     written, numbers = most_used(tokenizer, pairs, parsed["pieces"])
-    directions = principal(model.token_vectors(), pairs, parsed["keep"], schedule.seed)
+    directions = principal(model.token_vectors(), pairs, parsed["keep"], parsed["evenness"], schedule.seed)
     write_model(parsed["out"], written, (model.token_vectors() @ directions)[numbers], model_card(record, None))
     reduced = parsed["work"] / REDUCED
     reduced.mkdir(exist_ok=True)

@@ -37,7 +37,7 @@ model = SentenceTransformer("align/models/samestory-static")
 ## Form
 
 {pieces} Unigram pieces, the most used of {learned} (NFKC, lower case, no accent stripping, byte fallback; a piece says whether it begins a word),
-{dimensions} dimensions, the principal ones of {trained} that were trained, in order of weight, int8 rows with one float32 scale each. A text of any length is embedded whole. Word order is not seen.
+{dimensions} dimensions, the principal ones of {trained} that were trained, in order of weight, each divided by the spread of sentences along it to the power of {evenness:g}; int8 rows with one float32 scale each. A text of any length is embedded whole. Word order is not seen.
 
 ## Training
 
@@ -52,10 +52,10 @@ them: what was chosen was chosen on them, and the calibration is fitted on them.
 `docs/model.md`.
 
     python -m training.dictionaries --lexicons PAIRS --out DICTIONARIES
-    python -m training --data PAIRS DICTIONARIES --evaluation EVALUATION_SETS
+    python -m training --data PAIRS DICTIONARIES --evaluation EVALUATION_SETS --tokenizer TOKENIZER
 
-Two runs with one seed differ in a few pieces of the vocabulary, whose trainer has no fixed order; `--tokenizer` with this folder's
-`tokenizer.json` takes that difference away.
+TOKENIZER is this folder's `tokenizer.json`: the vocabulary is part of the model. Without it one is learned, whose trainer has no fixed order: two
+such runs differ in a few pieces, and single directions of retrieval by up to 0.8 points.
 
 Decontamination: {decontamination}.
 A pair counts as sharing a side when one of its sides equals a cell or line of an evaluation file in letters and digits; sides of fewer than eight of them are words that any text holds, and do not count.
@@ -90,15 +90,20 @@ names by its fingerprint and without which it refuses to work. A text's vector d
 ## Training
 
 `python -m training.contextual`, over the pairs, the batches of pairs alike, the loss and the teacher of `samestory-static` (see its card
-for the data and their licences), with an additive margin of {margin:g}: {steps:,} steps of {batch:,} pairs, Adam with a peak rate of {rate} falling linearly to 0, {dropout:.0%} of a
-text's tokens left out at each step, seed {seed}; the table stays as it is, so the convolution learns what a sum of token vectors cannot say.
+for the data and their licences), with an additive margin of {margin:g}: batches of {batch:,} pairs, Adam with a peak rate of {rate} falling linearly to 0, seed {seed};
+{trainings}, from one beginning, whose parameters are averaged. The table stays as it is, so the convolution learns what a sum of token vectors cannot say.
 What was tried is in `docs/model.md`.
 """
 
 
 def contextual_card(record: dict[str, Any], figures: dict[str, Any] | None) -> str:
     """The same for the contextual tier."""
-    return CONTEXTUAL.format(**record) + _figures(figures)
+    trainings = [
+        f"{own['steps']:,} steps with {own['dropout']:.0%} of a text's tokens left out" for own in record["trainings"]
+    ]
+    return CONTEXTUAL.format(**record["trainings"][0], **{**record, "trainings": " and ".join(trainings)}) + _figures(
+        figures
+    )
 
 
 def _figures(figures: dict[str, Any] | None) -> str:
@@ -116,7 +121,7 @@ def model_card(record: dict[str, Any], figures: dict[str, Any] | None) -> str:
     """The card's Markdown, from the record of a training run and the JSON of ``samestory eval``."""
     options, summary = record["options"], record["summary"]
     text = HEAD.format(
-        pieces=f"{options['kept_pieces']:,}", learned=f"{options['vocabulary']:,}", dimensions=options["kept_dimensions"], trained=options["dimensions"], pairs=f"{summary['pairs_used']:,}", batch=f"{options['batch']:,}",
+        pieces=f"{options['kept_pieces']:,}", learned=f"{options['vocabulary']:,}", dimensions=options["kept_dimensions"], trained=options["dimensions"], evenness=options["evenness"], pairs=f"{summary['pairs_used']:,}", batch=f"{options['batch']:,}",
         rate=options["rate"], epochs=options["epochs"], seed=options["seed"], averaged=1 - options["average_from"], dropout=options["dropout"],
         kin_from=options["kin_from"] + 1, kin_groups=f"{options['kin_groups']:,}", decontamination=summary["decontamination"],
         scale=options["scale"], margin=options["margin"], teaching=options["teaching"], bridged=f"{summary['bridged']:,}", taught=f"{summary['taught']:,}", development=f"{summary['development']:,}",

@@ -27,8 +27,11 @@ from training.train import Schedule, TextModel, train
 
 UNITS = 512
 SCHEDULE = Schedule(
-    epochs=2, steps=1000, rate=0.002, warmup=0.025, margin=0.0, dropout=0.1, kin_from=0, average_from=0.85
+    epochs=2, steps=1000, rate=0.002, warmup=0.025, margin=0.0, dropout=0.05, kin_from=0, average_from=0.85
 )
+TRAININGS = (SCHEDULE, dataclasses.replace(SCHEDULE, steps=1200, dropout=0.0))
+"""Trainings from one beginning, whose parameters are averaged (Wortsman et al. 2022, "Model soups", section 2): the first finds more translations, the
+second, which sees every token beside its neighbours, tells word order better."""
 WEIGHTS = "model.safetensors"
 WINDOW = 3
 """Tokens that a unit sees: the one before, its own, the one after."""
@@ -105,18 +108,29 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("training/work/contextual"), help="the folder to write")
     parser.add_argument("--units", type=int, default=UNITS, help="of the convolution")
-    parser.add_argument("--steps", type=int, default=SCHEDULE.steps)
+    parser.add_argument("--steps", type=int, default=None, help="of each training, in place of as many as it has")
     parser.add_argument("--batch", type=int, default=SCHEDULE.batch)
     options = parser.parse_args()
-    schedule = dataclasses.replace(SCHEDULE, steps=options.steps, batch=options.batch)
+    trainings = [dataclasses.replace(own, steps=options.steps or own.steps, batch=options.batch) for own in TRAININGS]
     base = StaticEncoder(options.base)
-    torch.manual_seed(schedule.seed)
-    model = Convolution(base.rows(np.arange(base.tokenizer.get_vocab_size())), options.units)
     pairs = prepared(options.work, options.base / "tokenizer.json")
-    train(model, pairs, schedule, options.work / "contextual.pt")
+    rows = base.rows(np.arange(base.tokenizer.get_vocab_size()))
+    models = []
+    for number, schedule in enumerate(trainings, 1):
+        torch.manual_seed(schedule.seed)
+        models.append(Convolution(rows, options.units))
+        train(models[-1], pairs, schedule, options.work / f"contextual{number}.pt")
+    model = models[0]
+    with torch.no_grad():
+        for same in zip(*(own.parameters() for own in models), strict=True):
+            same[0].copy_(torch.stack(same).mean(dim=0))
     model.save(options.out, base.fingerprint)
     megabytes = (options.out / WEIGHTS).stat().st_size / 1e6
-    record = {"units": options.units, "megabytes": round(megabytes, 2), **dataclasses.asdict(schedule)}
+    record = {
+        "units": options.units,
+        "megabytes": round(megabytes, 2),
+        "trainings": [dataclasses.asdict(schedule) for schedule in trainings],
+    }
     (options.out / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     (options.out / "README.md").write_text(contextual_card(record, None), encoding="utf-8")
     if not (kept_out := read_development(options.work / DEVELOPMENT)):

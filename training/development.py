@@ -100,14 +100,31 @@ def read_development(path: Path) -> list[DevelopmentPair]:
 
 
 def development_accuracy(encoder: Encoder, pairs: Sequence[DevelopmentPair]) -> dict[str, float]:
-    """Retrieval accuracy in percent, mean of both directions, by "register languages", among that group's own pairs."""
+    """Retrieval accuracy in percent, mean of both directions, by "register languages", among that group's own pairs.
+
+    A pair that shares a text with an earlier one of its group is left out: of two translations of one sentence neither is the wrong one.
+    """
     groups: dict[str, list[DevelopmentPair]] = defaultdict(list)
     for pair in pairs:
         groups[f"{REGISTERS[pair.corpus]} {pair.source_lang}-{pair.target_lang}"].append(pair)
     found = {}
     for name, members in sorted(groups.items()):
-        distinct = list({(comparable(p.source), comparable(p.target)): p for p in members}.values())
+        distinct = _without_shared_texts(members)
         source, target = encoder.encode([p.source for p in distinct]), encoder.encode([p.target for p in distinct])
         found[name] = round((retrieval_accuracy(source, target) + retrieval_accuracy(target, source)) / 2, 2)
     found["mean"] = round(float(np.mean(list(found.values()))), 2)
     return found
+
+
+def _without_shared_texts(pairs: Sequence[DevelopmentPair]) -> list[DevelopmentPair]:
+    """Those of `pairs` of which no text stands in an earlier one that is kept."""
+    kept: list[DevelopmentPair] = []
+    sources: set[str] = set()
+    targets: set[str] = set()
+    for pair in pairs:
+        source, target = comparable(pair.source), comparable(pair.target)
+        if source not in sources and target not in targets:
+            kept.append(pair)
+            sources.add(source)
+            targets.add(target)
+    return kept

@@ -18,13 +18,17 @@ from training.vocabulary import BYTE_PIECES, MARK
 SAMPLE = 200_000
 
 
-def principal(table: NDArray[np.float32], pairs: TrainingPairs, kept: int, seed: int) -> NDArray[np.float32]:
+def principal(
+    table: NDArray[np.float32], pairs: TrainingPairs, kept: int, evenness: float, seed: int
+) -> NDArray[np.float32]:
     """The first `kept` principal directions (d, min(kept, d)) of the unit vectors that `table` (pieces, d) gives sentences.
 
     They are the eigenvectors of the second moment about 0, not about the mean: cosines are taken from 0, and
     these directions lose least of them. Sentences are the sources and targets of at most 200,000 pairs, each drawn as
     often as training draws it; the first column is the direction of most weight, so a reader may leave out the last ones.
-    ``table @ directions`` is the smaller table.
+    ``table @ directions`` is the smaller table. Each column is divided by the root mean square of sentences along it to the power of
+    `evenness`, in [0, 1]: by 0 the directions stay of unit length, by 1 sentences spread alike along all (whitening; Su et al. 2021, "Whitening
+    Sentence Representations for Better Semantics and Faster Retrieval", section 3). What a few directions hold, a language or a register, then counts for less.
     """
     chance = np.random.default_rng(seed)
     n = min(SAMPLE, len(pairs.weight))
@@ -35,10 +39,11 @@ def principal(table: NDArray[np.float32], pairs: TrainingPairs, kept: int, seed:
         for side in (pairs.source, pairs.target):
             unit = unit_means(side, part, rows)
             moment += (unit.T @ unit).double()
-    directions = torch.linalg.eigh(moment).eigenvectors.flip(1)[:, :kept]  # ascending there
+    weights, directions = torch.linalg.eigh(moment / (2 * n))  # ascending
+    weights, directions = weights.flip(0)[:kept], directions.flip(1)[:, :kept]
     # An eigenvector's sign is the library's whim: the largest part of each is positive here.
     largest = directions.abs().argmax(0, keepdim=True)
-    directions = directions * directions.gather(0, largest).sign()
+    directions = directions * directions.gather(0, largest).sign() / weights.clamp_min(1e-12) ** (evenness / 2)
     return np.asarray(directions.float().numpy(), dtype=np.float32)
 
 
