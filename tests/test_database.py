@@ -31,7 +31,8 @@ def test_a_busy_writer_lets_others_in(tmp_path: Path) -> None:
             before = n_transactions[0]
             with patient.writing():
                 patient.set_setting("turn", str(number))
-                assert n_transactions[0] - before <= 1
+                # One, if this thread is not held up before it waits; without turns hundreds, until it gives up.
+                assert n_transactions[0] - before <= 10
     finally:
         done.set()
         writer.join()
