@@ -118,7 +118,7 @@ class Database:
     def writing(self) -> Iterator[None]:
         """All or nothing, one writer at a time over all processes: commits at the end, rolls back on any exception.
 
-        Raises IndexBusyError where another writes for longer than a writer waits.
+        Raises IndexBusyError where another writes for longer than a writer waits, InputError where the file or its folder cannot be written.
         """
         connection = self._connection()
         with self._turn():
@@ -133,12 +133,19 @@ class Database:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """The place of the next to write. SQLite's own lock goes to whoever asks at the right moment, which is who has just let go of it."""
-        with self.path.with_name(f"{self.path.name}-turn").open("ab") as file:
+        try:
+            file = self.path.with_name(f"{self.path.name}-turn").open("ab")
+        except OSError as error:
+            raise self._unwritable(error) from error
+        with file:
             fcntl.flock(file, fcntl.LOCK_EX)  # ends with the process, however that ends
             yield
 
+    def _unwritable(self, error: Exception) -> InputError:
+        return InputError(f"{self.path}: cannot be written ({error}); see to its folder's permissions and space")
+
     def _begin(self, connection: sqlite3.Connection) -> None:
-        """Begin to write as soon as nobody else does. Raises IndexBusyError."""
+        """Begin to write as soon as nobody else does. Raises IndexBusyError, InputError."""
         until = time.monotonic() + self._busy_seconds
         connection.execute("PRAGMA busy_timeout = 0")
         try:
@@ -148,7 +155,7 @@ class Database:
                     return
                 except sqlite3.OperationalError as error:
                     if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                        raise
+                        raise self._unwritable(error) from error
                     if time.monotonic() > until:
                         raise IndexBusyError(
                             f"{self.path}: another process has been writing for over {self._busy_seconds:.0f} s; try again when it has finished"

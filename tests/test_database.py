@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from align.errors import IndexBusyError
+from align.errors import IndexBusyError, InputError
 from align.store import Store
 
 
@@ -48,3 +48,15 @@ def test_who_waits_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with second.writing():
         second.set_setting("turn", "second")
     assert first.setting("turn") == "second"
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """Writing where nothing can be written ends with one error that names the file, and reading goes on."""
+    store = Store(tmp_path)
+    with store.writing():
+        store.set_setting("turn", "first")
+    (tmp_path / "samestory.sqlite-turn").unlink()
+    (tmp_path / "samestory.sqlite-turn").mkdir()
+    with pytest.raises(InputError, match="cannot be written"), store.writing():
+        pass
+    assert store.setting("turn") == "first"
