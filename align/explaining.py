@@ -118,9 +118,8 @@ def _in_order(own: _Side, other: _Side) -> tuple[_Side, _Side]:
 
 def _matching(left: Vectors, right: Vectors) -> list[tuple[int, int, float]]:
     """Pairs of sentences, the best matching first, each sentence used once: (a, b, cosine)."""
-    similarity = (left @ right.T).round(
-        4
-    )  # of equally good ones the first: the last bits depend on what was embedded beside
+    # Rounded, so that of equally good ones the first is taken: the last bits depend on what was embedded beside.
+    similarity = (left @ right.T).round(4)
     found = []
     for _ in range(min(similarity.shape)):
         a, b = (int(place) for place in np.unravel_index(int(similarity.argmax()), similarity.shape))

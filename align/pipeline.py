@@ -59,9 +59,8 @@ class Pipeline(Archive):
         self._index: tuple[NeighbourIndex, int, str] | None = None
         self._descriptions = DescriptionRows(self.store)
         self._relating = Relating(self.store, self._descriptions)
-        self._opinions = Relating(
-            self.store, DescriptionRows(self.store)
-        )  # of its own memory: a draft waits for no writer
+        # Of its own memory: a draft waits for no writer.
+        self._opinions = Relating(self.store, DescriptionRows(self.store))
         try:
             if model is not None and self.store.setting("model") is not None:
                 self.encoder  # noqa: B018 - opens the model, which refuses another than the index's

@@ -63,7 +63,7 @@ class Stack:
         self.pieces = table("pieces", "f4", dimension)
         self._piece_ids = table("piece_ids", "i4")
         self._row_of_piece = np.empty(0, dtype=np.int64)  # -1 where there is none
-        self.shingle_ends = table("shingle_ends", "i8")
+        self._shingle_ends = table("shingle_ends", "i8")
         self._shingles = table("shingles", "u4")
         self.numbers, self.names = Holdings("numbers", table), Holdings("names", table)
 
@@ -108,7 +108,7 @@ class Stack:
             (self.sentence_weights, entries.sentence_weights),
             (self.words, self._rows_of_pieces(entries.words)),
             (self.word_weights, entries.word_weights),
-            (self.shingle_ends, self._shingles.used + np.cumsum(list(map(len, entries.shingles)))),
+            (self._shingle_ends, self._shingles.used + np.cumsum(list(map(len, entries.shingles)))),
             (self._shingles, np.concatenate(entries.shingles)),
         ):
             table.add(column)
@@ -141,8 +141,8 @@ class Stack:
 
     def shingles_at(self, place: int) -> NDArray[np.uint32]:
         """The shingles of the text at a place, sorted."""
-        start = self.shingle_ends.rows[place - 1] if place else 0
-        shingles: NDArray[np.uint32] = self._shingles.rows[start : self.shingle_ends.rows[place]]
+        start = self._shingle_ends.rows[place - 1] if place else 0
+        shingles: NDArray[np.uint32] = self._shingles.rows[start : self._shingle_ends.rows[place]]
         return shingles
 
 

@@ -46,10 +46,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory, encoder: StaticEncoder) -
 
 
 def test_who_reads_follows_who_writes(
-    tmp_path: Path,
-    encoder: StaticEncoder,
-    expected: Answers,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, encoder: StaticEncoder, expected: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reader that was there before the texts came compares drafts with them from the files alone."""
     rows = documents(PORT, CHIPS)
@@ -85,10 +82,7 @@ def test_without_the_files_answers_are_the_same(
 
 
 def test_what_a_failed_reading_left_does_not_count(
-    tmp_path: Path,
-    encoder: StaticEncoder,
-    expected: Answers,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, encoder: StaticEncoder, expected: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Texts of a batch that was taken back are written over by the next, in the same process."""
     rows = documents(PORT, CHIPS)
