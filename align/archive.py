@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
+from align.communities import LEAST, SMALLEST, communities
 from align.decisions import decisions, put_decision, undo_decision
 from align.errors import InputError, NotFoundError
 from align.explaining import Explainer
@@ -238,6 +239,23 @@ class Archive:
     def items(self) -> Iterator[Item]:
         """Every item in order of arrival."""
         return (item for _, item in self.store.items())
+
+    def communities(self, least: float = LEAST, smallest: int = SMALLEST) -> list[list[tuple[Item, float]]]:
+        """Groups of items whose story vectors lie close together, largest first: the centre, then the others from the nearest on, each with its cosine.
+
+        By vectors alone, and of large archives not quite all (``align.communities``); stories are clusters. Raises InputError for a `least` out of range.
+        """
+        with self.store.reading():
+            numbers, _, views = self.store.views_since(0, int(self.store.setting("dimension") or 0))
+            found = communities(views, least, smallest)
+            items = self.store.items_by_number([numbers[row] for community in found for row in community.rows])
+        return [
+            [
+                (items[numbers[row]], float(cosine))
+                for row, cosine in zip(community.rows, community.cosines, strict=True)
+            ]
+            for community in found
+        ]
 
     def delete(self, reference: str) -> Item:
         """Delete an item; its story's other items stay. Raises NotFoundError."""

@@ -1,4 +1,4 @@
-"""The commands that follow stories and correct them: history, changes, decisions, queue, settings."""
+"""The commands that follow stories and correct them: communities, history, changes, decisions, queue, settings."""
 
 from __future__ import annotations
 
@@ -191,4 +191,24 @@ def reembed(model: str | None, folder: Path, as_json: bool) -> None:
     )
 
 
-COMMANDS = (history, changes, decide, decisions, undo, queue, settings, revisions, reembed)
+@click.command()
+@click.option("--least", type=float, default=0.75, show_default=True, help="The cosine with the centre, from 0.5 to 1.")
+@click.option("--smallest", type=click.IntRange(2), default=2, show_default=True, help="Items of a group.")
+@options
+def communities(least: float, smallest: int, folder: Path, as_json: bool) -> None:
+    """A first look at an archive: groups of items that lie close together, by vectors alone. Stories are `clusters`."""
+    from align.shapes import community_shape, headline
+
+    with open_index(folder) as pipeline:
+        found = pipeline.communities(least, smallest)
+    if as_json:
+        for items in found:
+            print_json(community_shape(items))
+        return
+    print_table(
+        ("items", "languages", "centre", "headline"),
+        ([str(len(items)), " ".join(sorted({item.lang for item, _ in items})), items[0][0].id, headline(items[0][0])] for items in found),
+    )  # fmt: skip
+
+
+COMMANDS = (communities, history, changes, decide, decisions, undo, queue, settings, revisions, reembed)

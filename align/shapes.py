@@ -42,6 +42,21 @@ def variants_shape(item: Item, cluster: str, variants: Sequence[Variant]) -> Jso
     return {"item": item_shape(item), "cluster": cluster, "variants": [variant_shape(variant) for variant in variants]}
 
 
+def _head(item: Item) -> Json:
+    return {
+        "id": item.id, "lang": item.lang, "title": item.title, "source": item.source, "document": item.document,
+    }  # fmt: skip
+
+
+def community_shape(items: Sequence[tuple[Item, float]]) -> Json:
+    """One community: its items, the centre first, with their cosines with it."""
+    return {
+        "centre": items[0][0].id,
+        "items": [_head(item) | {"cosine": round(cosine, 4)} for item, cosine in items],
+        "langs": sorted({item.lang for item, _ in items}),
+    }
+
+
 def cluster_shape(cluster: Cluster, items: Sequence[Item], story: Story | None = None) -> Json:
     """One cluster with the heads of its items; `missing_langs` are those of the four that none is in.
 
@@ -50,7 +65,7 @@ def cluster_shape(cluster: Cluster, items: Sequence[Item], story: Story | None =
     langs = sorted({item.lang for item in items})
     shape: Json = {
         "id": cluster.id,
-        "items": [{"id": item.id, "lang": item.lang, "title": item.title, "source": item.source, "document": item.document} for item in items],
+        "items": list(map(_head, items)),
         "langs": langs,
         "missing_langs": [lang for lang in LANGUAGES if lang not in langs],
     }  # fmt: skip

@@ -7,12 +7,25 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 THREADS = min(os.cpu_count() or 1, 4)
 """How many tasks run at a time: what Python does in between, one thread at a time, keeps no more busy."""
 
 Found = TypeVar("Found")
+
+
+@contextmanager
+def products_in_one_thread() -> Iterator[None]:
+    """Within it a product of matrices has one thread. For small ones right before `at_once`: a thread of OpenBLAS's own that has worked for one
+    goes on waiting for the next for some hundredths of a second, busily, and takes a processor from the tasks.
+    """
+    from threadpoolctl import threadpool_limits
+
+    # OpenMP's limit is each thread's own, BLAS's the process's.
+    with threadpool_limits(1, "blas"):
+        yield
 
 
 def at_once(tasks: Iterator[Callable[[], Found]]) -> Iterator[Found]:
@@ -27,9 +40,8 @@ def at_once(tasks: Iterator[Callable[[], Found]]) -> Iterator[Found]:
     from threadpoolctl import threadpool_limits
 
     waiting: deque[Future[Found]] = deque()
-    # OpenMP's limit is each thread's own, BLAS's the process's.
     with (
-        threadpool_limits(1, "blas"),
+        products_in_one_thread(),
         ThreadPoolExecutor(THREADS, initializer=threadpool_limits, initargs=(1,)) as pool,
     ):
         for task in itertools.chain(first, tasks):

@@ -8,10 +8,12 @@ run finds them. Then, each in a process of its own, so that none leaves memory o
 - ours: relations of all items, each pair verified on evidence, and their clusters;
 - describing: what that reads of the texts, which is kept when an item comes in, worked out again;
 - ours, duplicates: what semhash does and no more: the items that have a story vector with a cosine of at least
-  `DUPLICATE` before them, found by our neighbour index, which is built for it;
+  `DUPLICATE` before them;
 - semhash: ``self_deduplicate`` at that threshold, its index built for it, of the same vectors;
 - community_detection, of the first vectors, with groups of two and more; ours for as many items; and ours, communities:
-  what community_detection does and no more, by our neighbour index.
+  what community_detection does and no more (``samestory communities``), and of the pairs that are to be found how many it finds.
+
+What takes less than seconds runs `RUNS` times, and the median counts.
 
 Prints and writes ``results/clustering.json``: wall and CPU seconds, peak memory, ratios and goals.
 """
@@ -19,19 +21,18 @@ Prints and writes ``results/clustering.json``: wall and CPU seconds, peak memory
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
 import platform
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,22 +40,20 @@ import numpy as np
 from items import made
 from numpy.typing import NDArray
 
+from align.communities import alike, communities
 from align.description_rows import DescriptionRows
 from align.digests import digest_of, fields_digest
 from align.identity import sender_of
-from align.index import SLOTS, NeighbourIndex, slot_of
 from align.instants import now
 from align.pipeline import Pipeline
 from align.records import Item
 from align.rows import parse_record
-from align.threads import at_once
 
 HERE = Path(__file__).parent
 BATCH = 2000
 DUPLICATE = 0.9
 COMMUNITY = 0.75
-DUPLICATE_CELLS, COMMUNITY_CELLS = 8, 16
-"""Cells of an inverted file that are looked into for what is so much alike: it lies in the same or in one beside it."""
+RUNS = 5
 GOALS = {"ours_seconds": 180.0, "times_faster_than_semhash": 2.0, "times_faster_than_community_detection": 50.0}
 
 Vectors = NDArray[np.float32]
@@ -89,11 +88,10 @@ def stored(folder: Path, n_items: int) -> Path:
     return place
 
 
-def vectors_of(place: Path) -> tuple[Vectors, list[int]]:
-    """The story vectors (n, d) of an index and the slots of their languages."""
+def vectors_of(place: Path) -> Vectors:
+    """The story vectors (n, d) of an index."""
     with Pipeline(place) as pipeline:
-        _, langs, views = pipeline.store.views_since(0, int(pipeline.store.setting("dimension") or 0))
-    return views, [slot_of(lang) for lang in langs]
+        return pipeline.store.views_since(0, int(pipeline.store.setting("dimension") or 0))[2]
 
 
 def timed(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -104,7 +102,7 @@ def timed(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     watch.start()
     begun, cpu = time.perf_counter(), time.process_time()
     found = work()
-    took = {"seconds": round(time.perf_counter() - begun, 2), "cpu_seconds": round(time.process_time() - cpu, 2)}
+    took = {"seconds": round(time.perf_counter() - begun, 3), "cpu_seconds": round(time.process_time() - cpu, 2)}
     done.set()
     watch.join()
     return took | {"peak_megabytes": peak_megabytes(), "peak_own_megabytes": max(own, default=None)} | found
@@ -164,58 +162,34 @@ def describing(place: Path) -> dict[str, Any]:
             return timed(work)
 
 
-def alike(views: Vectors, slots: list[int], least: float, most: int, cells: int) -> list[NDArray[np.int64]]:
-    """For each item those, of the `most` nearest in each language, with a cosine of at least `least`; itself among them."""
-    index = NeighbourIndex(views.shape[1])
-    index.add(range(len(views)), slots, views)
-    for shelf in index.shelves:
-        shelf.compact()
-        if shelf.inverted is not None:
-            shelf.inverted.nprobe = cells
-
-    def near(start: int) -> list[NDArray[np.int64]]:
-        sides = [index.nearest(views[start : start + 1024], slot, most) for slot in range(len(SLOTS))]
-        numbers, cosines = (np.concatenate(side, axis=1) for side in zip(*sides, strict=True))
-        return [own[alike] for own, alike in zip(numbers, cosines >= least, strict=True)]
-
-    parts = at_once(partial(near, start) for start in range(0, len(views), 1024))
-    return list(itertools.chain.from_iterable(parts))
+def timed_again(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """As `timed`, the seconds the median of `RUNS` runs and the rest the last one's."""
+    runs = [timed(work) for _ in range(RUNS)]
+    return runs[-1] | {key: statistics.median(run[key] for run in runs) for key in ("seconds", "cpu_seconds")}
 
 
 def duplicates(place: Path) -> dict[str, Any]:
     """The items with an earlier one, in any language, at a cosine of at least `DUPLICATE`."""
-    views, slots = vectors_of(place)
-
-    def work() -> dict[str, Any]:
-        near = alike(views, slots, DUPLICATE, 16, DUPLICATE_CELLS)
-        return {"duplicates": sum(int(own.min(initial=number)) < number for number, own in enumerate(near))}
-
-    return timed(work)
+    views = vectors_of(place)
+    return timed_again(lambda: {"duplicates": len(np.unique(alike(views, DUPLICATE).right))})
 
 
-def communities(place: Path) -> dict[str, Any]:
-    """What community_detection does, by our neighbour index: the most items about one at `COMMUNITY`, then about another of the rest."""
-    views, slots = vectors_of(place)
-
-    def work() -> dict[str, Any]:
-        near = alike(views, slots, COMMUNITY, 64, COMMUNITY_CELLS)
-        taken: set[int] = set()
-        found = 0
-        groups = ((number, set(own.tolist())) for number, own in enumerate(near) if len(own) > 1)
-        for number, own in sorted(groups, key=lambda group: len(group[1]), reverse=True):
-            if number not in taken and len(left := own - taken) > 1:
-                taken |= left
-                found += 1
-        return {"communities": found}
-
-    return timed(work)
+def ours_communities(place: Path) -> dict[str, Any]:
+    """What community_detection does, and which share of the pairs at `COMMUNITY` it knows."""
+    views = vectors_of(place)
+    took = timed_again(lambda: {"communities": len(communities(views, COMMUNITY))})
+    pairs = sum(
+        int(np.triu(views[start : start + BATCH] @ views[start:].T >= COMMUNITY, 1).sum())
+        for start in range(0, len(views), BATCH)
+    )
+    return took | {"pairs": pairs, "pairs_found": len(alike(views, COMMUNITY).left)}
 
 
 def semhash(place: Path) -> dict[str, Any]:
     """semhash on the same texts and vectors."""
     from semhash import SemHash
 
-    views, _ = vectors_of(place)
+    views = vectors_of(place)
     with Pipeline(place) as pipeline:
         records = [f"{number} {item.title} {item.text}" for number, item in pipeline.store.items()]
 
@@ -240,7 +214,7 @@ def community(place: Path) -> dict[str, Any]:
     """sentence-transformers' community_detection on the same vectors."""
     from sentence_transformers.util import community_detection
 
-    views, _ = vectors_of(place)
+    views = vectors_of(place)
 
     def work() -> dict[str, Any]:
         found = community_detection(views, threshold=COMMUNITY, min_community_size=2)
@@ -254,7 +228,7 @@ PARTS = {
     "describing": describing,
     "duplicates": duplicates,
     "semhash": semhash,
-    "communities": communities,
+    "communities": ours_communities,
     "community": community,
 }
 

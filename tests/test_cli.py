@@ -318,3 +318,22 @@ def test_stories_are_followed_and_corrected_on_the_command_line(tmp_path: Path) 
     assert samestory("clusters", "--as-of", "soon", "--index", str(folder)).returncode == 2
     assert all(set(pair) >= {"a", "b", "score", "usefulness", "why"} for pair in run("queue"))
     assert len(run("revisions", "port-strike-01.en")) == 1
+
+
+def test_communities_show_an_archive_by_its_vectors(index: Path) -> None:
+    """`communities` prints what lies close together, here versions of one story, with their cosines; a cosine out of range is bad input."""
+    shown = samestory("communities", "--least", "0.8", "--json", "--index", index)
+    assert shown.returncode == 0, shown.stderr
+    groups = [json.loads(line) for line in shown.stdout.splitlines()]
+    told = samestory("clusters", "--json", "--index", index).stdout.splitlines()
+    story = {item["id"]: cluster["id"] for cluster in map(json.loads, told) for item in cluster["items"]}
+    assert groups
+    for group in groups:
+        assert len({story[item["id"]] for item in group["items"]}) == 1
+        assert group["centre"] == group["items"][0]["id"]
+        assert all(item["cosine"] >= 0.8 for item in group["items"])
+        assert group["langs"] == sorted({item["lang"] for item in group["items"]})
+    assert groups[0]["centre"] in samestory("communities", "--least", "0.8", "--index", index).stdout
+    refused = samestory("communities", "--least", "0.1", "--index", index)
+    assert refused.returncode == 2
+    assert "0.1 is out of range; give one from 0.5 to 1" in refused.stderr

@@ -157,9 +157,17 @@ def test_reads_go_on_while_a_batch_is_ingested(tmp_path: Path) -> None:
 
 
 def test_reads_go_on_while_a_large_body_is_read(server: str) -> None:
-    """The lines of a large request are read beside the answers to others: no answer waits for a third of the time that the request takes."""
+    """The lines of a large request are read beside the answers to others: none waits for a third of the time that the request takes.
+
+    An answer also waits where the machine itself is held up. So of three requests one must keep it, which none does whose lines are read first.
+    """
     lines = "\n".join(json.dumps({"id": f"large-{number}", "title": "x" * 2_800}) for number in range(9_000))
-    done: list[float] = []
+    assert any(max(waits) < took / 3 for waits, took in (reads_beside(server, lines) for _ in range(3)))
+
+
+def reads_beside(server: str, lines: str) -> tuple[list[float], float]:
+    """The seconds that each of the answers took which came while `lines` were sent and rejected, and those that this took."""
+    took: list[float] = []
 
     def send() -> None:
         begun = time.monotonic()
@@ -167,18 +175,19 @@ def test_reads_go_on_while_a_large_body_is_read(server: str) -> None:
             f"{server}/v1/items", content=lines, headers={"Content-Type": "application/x-ndjson"}, timeout=120
         )
         assert {result["status"] for result in answer.json()["results"]} == {"rejected"}
-        done.append(time.monotonic() - begun)
+        took.append(time.monotonic() - begun)
 
+    waits = []
     with httpx.Client(base_url=server, timeout=60) as client:
         client.get("/healthz")
         sending = threading.Thread(target=send)
         sending.start()
-        waits = []
         while sending.is_alive():
             asked = time.monotonic()
             assert client.get("/healthz").status_code == 200
             waits.append(time.monotonic() - asked)
-    assert max(waits) < done[0] / 3
+    assert took, "the request failed"
+    return waits, took[0]
 
 
 def job_with(client: httpx.Client, job: str, entry: str, seconds: float) -> dict[str, object]:
