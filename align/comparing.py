@@ -25,53 +25,44 @@ PATCH = 400
 """About so many items that lie together are compared in a row, so that most of their neighbours are in memory."""
 
 
-class Comparing:
-    """Compares items of one store by their descriptions."""
+def compare_pairs(
+    descriptions: DescriptionRows,
+    pairs: Pairs,
+    sharing: Pairs,
+    numbers: Numbers,
+    views: Vectors,
+    tokens: TokenReader,
+    dimension: int,
+    progress: Progress | None,
+) -> FoundPairs | None:
+    """Compare `pairs` by the items' `descriptions`, of which a shared key proposed `sharing`; returns those that are kept."""
+    size = int(max(pairs.max(initial=0), numbers.max(initial=0))) + 1
+    place_of = np.zeros(size, dtype=np.int64)
+    place_of[numbers[_in_patches(views)]] = np.arange(1, len(numbers) + 1)
+    lows, highs = np.divmod(np.unique(_pair_keys(pairs[:, 0], pairs[:, 1], size)), size)
+    # A pair is worked on with a waiting item, the one in the later patch: the other is likely in memory.
+    later = place_of[lows] > place_of[highs]
+    lefts, rights = np.where(later, lows, highs), np.where(later, highs, lows)
+    order = np.lexsort((rights, place_of[lefts]))
+    lefts, rights = lefts[order], rights[order]
+    by_key = np.isin(_pair_keys(lefts, rights, size), _pair_keys(sharing[:, 0], sharing[:, 1], size))
+    starts = np.flatnonzero(np.diff(lefts, prepend=-1))[::TOGETHER].tolist()
 
-    def __init__(self, rows: DescriptionRows) -> None:
-        self.rows = rows
-
-    def compare(
-        self,
-        pairs: Pairs,
-        sharing: Pairs,
-        numbers: Numbers,
-        views: Vectors,
-        tokens: TokenReader,
-        dimension: int,
-        progress: Progress | None,
-    ) -> FoundPairs | None:
-        """Compare `pairs`, of which a shared key proposed `sharing`; returns those that are kept."""
-        size = int(max(pairs.max(initial=0), numbers.max(initial=0))) + 1
-        place_of = np.zeros(size, dtype=np.int64)
-        place_of[numbers[_in_patches(views)]] = np.arange(1, len(numbers) + 1)
-        lows, highs = np.divmod(np.unique(_pair_keys(pairs[:, 0], pairs[:, 1], size)), size)
-        # A pair is worked on with a waiting item, the one in the later patch: the other is likely in memory.
-        later = place_of[lows] > place_of[highs]
-        lefts, rights = np.where(later, lows, highs), np.where(later, highs, lows)
-        order = np.lexsort((rights, place_of[lefts]))
-        lefts, rights = lefts[order], rights[order]
-        by_key = np.isin(_pair_keys(lefts, rights, size), _pair_keys(sharing[:, 0], sharing[:, 1], size))
-        starts = np.flatnonzero(np.diff(lefts, prepend=-1))[::TOGETHER].tolist()
-        patches = (
-            self._patch(lefts[start:end], rights[start:end], by_key[start:end], tokens, dimension)
-            for start, end in itertools.pairwise([*starts, len(lefts)])
-        )
-        found: list[FoundPairs] = []
-        for done, parts in enumerate(at_once(patches), 1):
-            found += parts
-            if progress and done % 10 == 0:
-                progress(f"{min(done * TOGETHER, len(numbers))} of {len(numbers)} items compared")
-        return joined(found) if found else None
-
-    def _patch(
-        self, lefts: Numbers, rights: Numbers, by_key: NDArray[np.bool_], tokens: TokenReader, dimension: int
-    ) -> Callable[[], list[FoundPairs]]:
-        """What compares the pairs `lefts`, `rights` (n,), (n,), all of it in memory."""
-        numbers, places = np.unique(np.concatenate([lefts, rights]), return_inverse=True)
-        stack, at = self.rows.stacked(numbers.tolist(), tokens, dimension)
+    def patch(start: int, end: int) -> Callable[[], list[FoundPairs]]:
+        """What compares the pairs from `start` to `end`, all of it in memory."""
+        part = slice(start, end)
+        own, places = np.unique(np.concatenate([lefts[part], rights[part]]), return_inverse=True)
+        stack, at = descriptions.stacked(own.tolist(), tokens, dimension)
         ones, others = at[places].reshape(2, -1)
-        return partial(_compared, PlacedPairs(stack, ones, stack, others), lefts, rights, by_key)
+        return partial(_compared, PlacedPairs(stack, ones, stack, others), lefts[part], rights[part], by_key[part])
+
+    patches = (patch(start, end) for start, end in itertools.pairwise([*starts, len(lefts)]))
+    found: list[FoundPairs] = []
+    for done, parts in enumerate(at_once(patches), 1):
+        found += parts
+        if progress and done % 10 == 0:
+            progress(f"{min(done * TOGETHER, len(numbers))} of {len(numbers)} items compared")
+    return joined(found) if found else None
 
 
 def _compared(pairs: PlacedPairs, lefts: Numbers, rights: Numbers, by_key: NDArray[np.bool_]) -> list[FoundPairs]:

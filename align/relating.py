@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from align.comparing import Comparing
+from align.comparing import compare_pairs
 from align.comparison_rows import ComparisonRows, FoundPairs, Opinions
 from align.describing import Described, TokenReader
 from align.description_rows import PIECES, DescriptionRows, Progress
@@ -38,7 +38,6 @@ class Relating:
         self.store = store
         self.rows = ComparisonRows(store)
         self.descriptions = descriptions
-        self.comparing = Comparing(descriptions)
         self.joined: set[str] = set()
         """Items that have joined another since this was emptied: what a relation of theirs is explained with may be worked out."""
         self._model: tuple[str | None, ...] = ()
@@ -168,7 +167,7 @@ class Relating:
         sharing = self.keys.sharing(keys)
         sharing = sharing[np.isin(sharing, alive).all(axis=1)]
         near_pairs = np.concatenate([nearest, pairs_of(numbers[found.places], found.reached), sharing])
-        compared = self.comparing.compare(near_pairs, sharing, numbers, views, tokens, dimension, progress)
+        compared = compare_pairs(self.descriptions, near_pairs, sharing, numbers, views, tokens, dimension, progress)
         if compared is not None:
             self.rows.put(compared)
         affected = before | set(numbers.tolist())

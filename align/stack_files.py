@@ -49,15 +49,15 @@ class StackFiles:
             self.stack = None
             return
         try:
-            if self.stack is None or state["folder"] != self._folder:
-                self._open(state["folder"], tokens, dimension)
-            assert self.stack is not None  # for the type checker
-            before = len(self.stack)
-            self.stack.show(state["sizes"])
+            stack = self.stack
+            if stack is None or state["folder"] != self._folder:
+                stack = self._open(state["folder"], tokens, dimension)
+            before = len(stack)
+            stack.show(state["sizes"])
         except (OSError, ValueError, KeyError):
             self.stack = None
             return
-        self._note(before if before <= len(self.stack) else 0)
+        self._note(stack, before if before <= len(stack) else 0)
 
     def write(self, tokens: TokenReader, dimension: int) -> bool:
         """The same for who appends, inside ``store.writing()``: makes files where there are none; whether they may lack items.
@@ -72,8 +72,7 @@ class StackFiles:
             return opens
         name = f"{PREFIX}{uuid.uuid4().hex[:8]}"
         self._place(name).mkdir()
-        self._open(name, tokens, dimension)
-        self._say(tokens.fingerprint, dimension)
+        self._say(self._open(name, tokens, dimension), tokens.fingerprint, dimension)
         for other in self.store.path.parent.glob(f"{PREFIX}*"):
             if other.name != name:
                 shutil.rmtree(other, ignore_errors=True)  # who has it mapped keeps it until it lets go
@@ -81,12 +80,14 @@ class StackFiles:
 
     def put(self, numbers: Sequence[int], entries: Descriptions, tokens: TokenReader, dimension: int) -> None:
         """Append the descriptions of items, after ``write`` and in its transaction. Raises OSError where the disk is full."""
-        assert self.stack is not None  # for the type checker
-        before = len(self.stack)
-        self.stack.add(entries, numbers)
-        self.stack.flush()  # before the store says that they count
-        self._note(before)
-        self._say(tokens.fingerprint, dimension)
+        stack = self.stack
+        if stack is None:
+            raise RuntimeError("nothing is open; `write` comes first")
+        before = len(stack)
+        stack.add(entries, numbers)
+        stack.flush()  # before the store says that they count
+        self._note(stack, before)
+        self._say(stack, tokens.fingerprint, dimension)
 
     def adopt(self, other: StackFiles) -> None:
         """Take the files of another store, which it needs no more, in place of one's own. Called inside ``store.writing()``."""
@@ -108,23 +109,22 @@ class StackFiles:
     def _place(self, name: str) -> Path:
         return self.store.path.parent / name
 
-    def _open(self, name: str, tokens: TokenReader, dimension: int) -> None:
-        self.stack = Stack(tokens, dimension, self._place(name), self._writable)
+    def _open(self, name: str, tokens: TokenReader, dimension: int) -> Stack:
+        self.stack = stack = Stack(tokens, dimension, self._place(name), self._writable)
         self._folder, self._place_of = name, np.empty(0, dtype=np.int64)
+        return stack
 
-    def _note(self, first: int) -> None:
-        """Note the places of the texts from the place `first` on; from 0 on, of no others."""
-        assert self.stack is not None  # for the type checker
-        numbers = self.stack.items.rows[first : len(self.stack)]
+    def _note(self, stack: Stack, first: int) -> None:
+        """Note the places of the texts in `stack` from the place `first` on; from 0 on, of no others."""
+        numbers = stack.items.rows[first : len(stack)]
         if not first:
             self._place_of = np.empty(0, dtype=np.int64)
         missing = int(numbers.max(initial=-1)) + 1 - len(self._place_of)
         if missing > 0:
             self._place_of = np.append(self._place_of, np.full(missing + missing // 4, -1))
-        self._place_of[numbers] = np.arange(first, len(self.stack))
+        self._place_of[numbers] = np.arange(first, len(stack))
 
-    def _say(self, pieces: str, dimension: int) -> None:
-        assert self.stack is not None  # for the type checker
-        state = {"folder": self._folder, "pieces": pieces, "dimension": dimension, "sizes": self.stack.sizes()}
+    def _say(self, stack: Stack, pieces: str, dimension: int) -> None:
+        state = {"folder": self._folder, "pieces": pieces, "dimension": dimension, "sizes": stack.sizes()}
         self._seen = json.dumps(state)
         self.store.set_setting(SETTING, self._seen)
