@@ -12,7 +12,7 @@ from align.calibration import BANDS, band, load_calibration
 from align.embedding import CONTEXTUAL_MODEL, StaticEncoder, load_encoder
 from align.errors import InputError
 from align.widths import width
-from training.calibration import curve
+from training.calibration import Lookup, curve, curves_of
 
 LANGUAGES = ("en", "de", "it", "ja", "fr")
 
@@ -62,3 +62,28 @@ def test_a_fitted_curve_follows_what_was_seen() -> None:
     assert np.interp(0.3, found["similarity"], found["probability"]) == pytest.approx(0.0)
     assert np.interp(0.8, found["similarity"], found["probability"]) == pytest.approx(0.9)
     assert found["precision"][-1] == pytest.approx(0.9, abs=0.01)
+
+
+def test_a_pair_with_few_lookups_takes_those_of_others_moved_by_how_far_it_lies_apart() -> None:
+    """Of two languages whose cosines are 0.1 lower and that were hardly seen at a length, a cosine there means what one of 0.1 more means for the others."""
+    chance = np.random.default_rng(5)
+
+    def seen(pair: str, name: str, lower: float, n: int) -> list[Lookup]:
+        similarity = chance.uniform(0.2, 0.9, n)
+        right = chance.random(n) < 1 / (1 + np.exp(-10 * (similarity - (0.5 if name == "short" else 0.6))))
+        return [
+            (pair, name, value - lower, hit) for value, hit in zip(similarity.tolist(), right.tolist(), strict=True)
+        ]
+
+    found = [lookup for name in ("short", "long") for lookup in seen("de-en", name, 0.0, 4000)]
+    found += seen("it-ja", "short", 0.1, 1000) + seen("it-ja", "long", 0.1, 20)
+    curves = curves_of(found)
+
+    def probability(pair: str, similarity: float) -> float:
+        own = curves[pair]["long"]
+        return float(np.interp(similarity, own["similarity"], own["probability"]))
+
+    assert curves["it-ja"]["long"]["lookups"] == 20
+    for similarity in (0.4, 0.5, 0.6, 0.7):
+        assert probability("it-ja", similarity - 0.1) == pytest.approx(probability("de-en", similarity), abs=0.05)
+    assert probability("it-ja", 0.5) > probability("de-en", 0.5) + 0.1

@@ -34,6 +34,8 @@ FEWEST = 200
 """Lookups that a language pair's band needs for a curve of its own."""
 GRID = 33
 """Points of a stored curve."""
+TIMES = 10.0
+"""By which cosines are multiplied for the regression, so that its penalty does not hold their weights back."""
 
 Lookup = tuple[str, str, float, bool]
 """Language pair, band, similarity of the nearest text found, and whether it is the counterpart."""
@@ -139,6 +141,51 @@ def curve(similarity: NDArray[np.float64], right: NDArray[np.bool_]) -> dict[str
     }
 
 
+def curves_of(found: Sequence[Lookup]) -> dict[str, dict[str, Any]]:
+    """Language pair → band → curve with its number of lookups; `ANY` stands for all pairs together.
+
+    A pair with fewer than `FEWEST` lookups in a band takes those of all pairs there, each moved by as much as its pair lies apart from this one:
+    two languages that are less alike have lower cosines at any length.
+    """
+    places, slopes = apart(found)
+    in_band: dict[str, list[Lookup]] = defaultdict(list)
+    for lookup in found:
+        in_band[lookup[1]].append(lookup)
+    curves: dict[str, dict[str, Any]] = defaultdict(dict)
+    for name, members in sorted(in_band.items()):
+        for pair in (ANY, *sorted(places)):
+            own = [lookup for lookup in members if pair in (ANY, lookup[0])]
+            shift = dict.fromkeys(places, 0.0)
+            if len(own) >= FEWEST or pair == ANY:
+                used = own
+            else:
+                shift = {other: (places[other] - places[pair]) / slopes[name] for other in places}
+                used = members
+            similarity = np.array([lookup[2] + shift[lookup[0]] for lookup in used])
+            curves[pair][name] = {"lookups": len(own), **curve(similarity, np.array([lookup[3] for lookup in used]))}
+    return curves
+
+
+def apart(found: Sequence[Lookup]) -> tuple[dict[str, float], dict[str, float]]:
+    """The log-odds by which a language pair stands above others at one similarity, and what a band's log-odds rise by with the cosine.
+
+    A logistic regression on the pair, the band, and the similarity within each band.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    pairs, bands = sorted({lookup[0] for lookup in found}), sorted({lookup[1] for lookup in found})
+    table = np.zeros((len(found), len(pairs) + 2 * len(bands)))
+    rows = np.arange(len(found))
+    table[rows, [pairs.index(lookup[0]) for lookup in found]] = 1.0
+    own = np.array([bands.index(lookup[1]) for lookup in found]) + len(pairs)
+    table[rows, own] = 1.0
+    table[rows, own + len(bands)] = TIMES * np.array([lookup[2] for lookup in found])
+    model = LogisticRegression(C=10.0, fit_intercept=False, max_iter=3000)
+    weights = model.fit(table, [lookup[3] for lookup in found]).coef_[0].tolist()
+    slopes = (TIMES * weight for weight in weights[len(pairs) + len(bands) :])
+    return dict(zip(pairs, weights, strict=False)), dict(zip(bands, slopes, strict=True))
+
+
 def main() -> None:
     """Fit and write ``calibration.json`` beside the model."""
     parser = argparse.ArgumentParser(prog="python -m training.calibration", description="Calibrate similarities.")
@@ -150,17 +197,10 @@ def main() -> None:
     encoder = load_encoder(options.model)
     pairs = read_development(options.development)
     found = sentence_lookups(encoder, pairs, options.seed) + document_lookups(encoder, pairs, options.seed)
-    groups: dict[tuple[str, str], list[tuple[float, bool]]] = defaultdict(list)
-    for pair, name, similarity, right in found:
-        groups[pair, name].append((similarity, right))
-        groups[ANY, name].append((similarity, right))
-    curves: dict[str, dict[str, Any]] = defaultdict(dict)
-    for (pair, name), members in sorted(groups.items()):
-        if pair == ANY or len(members) >= FEWEST:
-            values = np.array([value for value, _ in members])
-            outcomes = np.array([outcome for _, outcome in members])
-            curves[pair][name] = {"lookups": len(members), **curve(values, outcomes)}
-            log(f"{pair} {name}: {len(members)} lookups")
+    curves = curves_of(found)
+    for pair, bands in curves.items():
+        for name, own in bands.items():
+            log(f"{pair} {name}: {own['lookups']} lookups")
     shipped = {None: SHIPPED_MODEL, SHIPPED_MODEL.name: SHIPPED_MODEL, CONTEXTUAL_MODEL.name: CONTEXTUAL_MODEL}
     out = options.out or shipped.get(options.model, Path(options.model or "")) / CALIBRATION
     out.write_text(json.dumps({"model": encoder.fingerprint, "curves": curves}, indent=1) + "\n")
