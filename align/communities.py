@@ -25,8 +25,8 @@ LEAST_ALLOWED = 0.5
 """Below it nearly everything has to do with everything."""
 ALL_PAIRS = 10_000
 """Up to so many rows stand in one cell, and no pair is missed."""
-CELLS = 2.86
-"""Times the square root of the number of rows: so many cells there are."""
+CELLS = 1.7
+"""Times the square root of the number of rows: so many cells there are. With twice as many, or fewer, it takes longer and finds no more."""
 VISITED = 4
 """Cells that a row is compared with: with 5, a sixth slower, another hundredth of the pairs is found."""
 LEARNED_FROM, ROUNDS = 8, 2
@@ -109,7 +109,7 @@ def communities(views: Vectors, least: float = LEAST, smallest: int = SMALLEST) 
 def alike(views: Vectors, least: float) -> Alike:
     """The pairs of rows of `views` (n, d), of unit length, with a cosine of at least `least`, in [`LEAST_ALLOWED`, 1].
 
-    All of them up to `ALL_PAIRS` rows; of more some are missed: of the pairs of 50,000 made items (``bench/clustering.py``) 3 in 100 at 0.75.
+    All of them up to `ALL_PAIRS` rows; of more some are missed: of the pairs of 50,000 made items (``bench/clustering.py``) 2 in 100 at 0.75.
     Raises InputError for a `least` out of range, and where there are more than `MOST_PAIRS` pairs.
     """
     if not LEAST_ALLOWED <= least <= 1.0:

@@ -269,8 +269,8 @@ def main() -> None:
         "ours_seconds": found["ours"]["seconds"],
         "times_faster_than_semhash": round(found["semhash"]["seconds"] / found["ours, duplicates"]["seconds"], 2),
         "times_faster_than_semhash_with_all_relations_and_clusters": round(found["semhash"]["seconds"] / found["ours"]["seconds"], 3),
-        "times_faster_than_community_detection": round(found["community_detection"]["seconds"] / at_half, 3),
-        "times_faster_than_community_detection_like_for_like": round(found["community_detection"]["seconds"] / like_for_like, 2),
+        "times_faster_than_community_detection": round(found["community_detection"]["seconds"] / like_for_like, 2),
+        "times_faster_than_community_detection_with_all_relations_and_clusters": round(found["community_detection"]["seconds"] / at_half, 3),
     }  # fmt: skip
     # The goals are stated for these sizes; of others nothing is said.
     full = {"ours_seconds": arguments.items >= 100_000, "times_faster_than_semhash": arguments.items >= 100_000,
