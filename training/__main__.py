@@ -74,12 +74,6 @@ def main() -> None:
         default=EVENNESS,
         help="how far the dimensions written are brought to one spread: 0 not at all, 1 wholly",
     )
-    parser.add_argument(
-        "--threads",
-        type=int,
-        default=1,
-        help="of the training: the same number gives the same model again, another a little different one",
-    )
     for field in fields(Schedule):
         if field.name != "half":
             parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
@@ -98,7 +92,6 @@ def main() -> None:
     tokenizer, pairs, summary = prepare(
         parsed["data"], parsed["evaluation"], parsed["settings"], parsed["work"], options, parsed["tokenizer"]
     )
-    torch.set_num_threads(parsed["threads"])  # sums of so many parts: their order is part of the result
     torch.manual_seed(schedule.seed)
     model = MeanOfTokens(tokenizer.get_vocab_size(), schedule.dimensions)
     train(model, pairs, schedule, parsed["work"] / "checkpoint.pt")

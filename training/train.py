@@ -77,7 +77,6 @@ def kindred(weights: NDArray[np.float32], pairs: TrainingPairs, n_groups: int, s
     import faiss
 
     n_groups = min(n_groups, max(1, len(pairs.pair) // 8))
-    faiss.omp_set_num_threads(torch.get_num_threads())
 
     table = torch.from_numpy(weights)
 
