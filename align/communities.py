@@ -128,7 +128,7 @@ def _alike(views: Vectors, least: float) -> Alike:
     n_found = 0
     for own, values in at_once(partial(_within, views, projected, runs, least) for runs in _tasks(standing, visiting)):
         n_found += len(own)
-        if n_found > 2 * MOST_PAIRS:  # a pair is found from either side
+        if n_found > 2 * MOST_PAIRS:
             raise _too_many(least)
         keys.append(own)
         cosines.append(values)
@@ -201,27 +201,25 @@ def _within(
     views: Vectors, projected: Vectors, runs: list[tuple[Places, Places]], least: float
 ) -> tuple[Places, Vectors]:
     """The keys, left · n + right, of the pairs in cells with a cosine of at least `least`, and their cosines (m,)."""
-    n = len(views)
-    keys = [np.empty(0, dtype=np.int64)]
+    keys, cosines = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.float32)]
+    n_found = 0
     for standing, visiting in runs:
         rows = np.concatenate([standing, visiting])
         bounds = projected[rows]
         for start in range(0, len(standing), SLICE):
             block = bounds[start : min(start + SLICE, len(standing))]
             for after in range(start, len(rows), SLICE):
-                cosines = block @ bounds[after : after + SLICE].T
-                row, column = np.divmod(np.flatnonzero(cosines >= least - ROUNDING), cosines.shape[1])
-                one, other = rows[row + start], rows[column + after]
-                keys.append(np.minimum(one, other) * n + np.maximum(one, other))
-    left, right = np.divmod(np.unique(np.concatenate(keys)), n)
-    left, right = left[left < right], right[left < right]
-    cosines = np.concatenate(
-        [np.empty(0, dtype=np.float32)]
-        + [np.einsum("ij,ij->i", views[left[part]], views[right[part]]) for part in _slices(len(left))]
-    )
-    near = cosines >= least
-    return left[near] * n + right[near], cosines[near]
-
-
-def _slices(n: int) -> Iterator[slice]:
-    return (slice(start, start + SLICE) for start in range(0, n, SLICE))
+                most = block @ bounds[after : after + SLICE].T
+                row, column = np.divmod(np.flatnonzero(most >= least - ROUNDING), most.shape[1])
+                later = row + start < column + after
+                one, other = rows[row[later] + start], rows[column[later] + after]
+                for part in (slice(first, first + SLICE) for first in range(0, len(one), SLICE)):
+                    values = np.einsum("ij,ij->i", views[one[part]], views[other[part]])
+                    near = values >= least
+                    ones, others = one[part][near], other[part][near]
+                    keys.append(np.minimum(ones, others) * len(views) + np.maximum(ones, others))
+                    cosines.append(values[near])
+                    n_found += len(ones)
+                if n_found > 2 * MOST_PAIRS:  # a pair is found from either side
+                    raise _too_many(least)
+    return np.concatenate(keys), np.concatenate(cosines)
