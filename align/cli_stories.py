@@ -201,13 +201,14 @@ def communities(least: float, smallest: int, folder: Path, as_json: bool) -> Non
 
     with open_index(folder) as pipeline:
         found = pipeline.communities(least, smallest)
+    shapes = list(map(community_shape, found))
     if as_json:
-        for items in found:
-            print_json(community_shape(items))
+        for shape in shapes:
+            print_json(shape)
         return
     print_table(
         ("items", "languages", "centre", "headline"),
-        ([str(len(items)), " ".join(sorted({item.lang for item, _ in items})), items[0][0].id, headline(items[0][0])] for items in found),
+        ([str(len(items)), " ".join(shape["langs"]), shape["centre"], headline(items[0][0])] for items, shape in zip(found, shapes, strict=True)),
     )  # fmt: skip
 
 

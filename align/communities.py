@@ -26,11 +26,11 @@ LEAST_ALLOWED = 0.5
 ALL_PAIRS = 10_000
 """Up to so many rows stand in one cell, and no pair is missed."""
 CELLS = 1.7
-"""Times the square root of the number of rows: so many cells there are. With twice as many, or fewer, it takes longer and finds no more."""
+"""Times the square root of the number of rows: so many cells there are. With 1.4 and with 2.86 it takes longer and finds no more."""
 VISITED = 4
 """Cells that a row is compared with: with 5, a sixth slower, another hundredth of the pairs is found."""
 LEARNED_FROM, ROUNDS = 8, 2
-"""Rows for each cell from which the centroids are learned, and rounds of k-means: with more no more pairs are found."""
+"""Rows for each cell from which the centroids are learned, and rounds of k-means: with more rows some pairs in a thousand more are found, and it takes longer."""
 COARSE = 96
 """Principal directions in which the nearest centroids are found."""
 FINE, FINE_FROM = 128, 0.7
@@ -86,6 +86,7 @@ def communities(views: Vectors, least: float = LEAST, smallest: int = SMALLEST) 
 
     The centre has a cosine of at least `least` with each of the others. Raises InputError as `alike` does.
     """
+    smallest = max(smallest, 2)
     pairs = alike(views, least)
     centres, others = np.concatenate([pairs.left, pairs.right]), np.concatenate([pairs.right, pairs.left])
     cosines = np.tile(pairs.cosines, 2)
@@ -95,11 +96,11 @@ def communities(views: Vectors, least: float = LEAST, smallest: int = SMALLEST) 
     ends = np.cumsum(counts)
     taken = np.zeros(len(views), dtype=np.bool_)
     found = []
-    crowded = np.flatnonzero(counts >= max(smallest, 2) - 1)
+    crowded = np.flatnonzero(counts >= smallest - 1)
     for centre in crowded[np.argsort(-counts[crowded], kind="stable")].tolist():
         about = np.arange(ends[centre] - counts[centre], ends[centre])
         about = about[~taken[others[about]]]
-        if not taken[centre] and 1 + len(about) >= smallest and len(about):
+        if not taken[centre] and 1 + len(about) >= smallest:
             rows = np.concatenate([[centre], others[about]])
             found.append(Community(rows, np.concatenate([np.ones(1, np.float32), cosines[about]])))
             taken[rows] = True
