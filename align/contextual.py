@@ -1,9 +1,10 @@
 """The contextual tier: token vectors that look at their neighbours before they are added up.
 
-To the sum of a text's static token vectors comes what a convolution over three tokens sees in it (Kim 2014, "Convolutional Neural
+To the sum of a text's static token vectors comes what two layers of convolutions see in it (Kim 2014, "Convolutional Neural
 Networks for Sentence Classification", section 2, with a sum in place of the maximum), so that word order counts:
-"not" belongs to what it stands beside. The convolution's input is the static table itself, so that all this tier
-adds to the shipped folder is three small matrices.
+"not" belongs to what it stands beside. A unit of the first layer sees three tokens, one of the second five. The sum is then turned into the space in
+which the tier was taught, and a hidden layer adds what cannot be said by turning alone. The layers' input is the static table itself, so that all this tier
+adds to the shipped folder is a few small matrices.
 """
 
 from __future__ import annotations
@@ -20,14 +21,19 @@ from align.records import Vectors
 
 BLOCK = 512
 """Tokens that are worked on at a time, so that what belongs to them stays in the processor's cache."""
+SCALE = ".scale"
+"""What stands after a matrix's name in that of its columns' scales."""
 
 
 class ContextualEncoder(StaticEncoder):
-    """A static model with a convolution on top; its folder names no vocabulary and no table, which are those of `base`.
+    """A static model with convolutions on top; its folder names no vocabulary and no table, which are those of `base`.
 
-    ``model.safetensors`` holds `into` (d, 3h), a token's part of the h units seen from the token after, at, and before it,
-    `edge` (d,) what stands beside the first and the last token, `bias` (h,), `gate` (h,) how much a unit adds to the weight of its
-    token, `out` (h, d), and `length`, the root mean square length of the base's token vectors.
+    ``model.safetensors`` holds, for tokens of d dimensions,
+    of the first layer's h units `near` (d, 3h), a token's part in those of the token after it, of its own and of the token before it, `near_bias` (h,),
+    `near_gate` (h,), how much a unit adds to the weight of its token, and `near_out` (h, d); of the second layer's k units the same under `far`, and
+    `far_units` (h, 3k), the part of the first layer's units; `edge` (d,), what stands beside the first and the last token; `turn` (d, d);
+    the hidden layer's `hidden` (d, m), `hidden_bias` (m,) and `hidden_out` (m, d); and `length`, the root mean square length of the base's token vectors.
+    A matrix is int8, with a scale for each column under its name and ".scale".
     """
 
     def __init__(self, folder: Path, base: Path) -> None:
@@ -42,17 +48,22 @@ class ContextualEncoder(StaticEncoder):
             raise InputError(
                 f"{folder}: made for the static model {trained_on}, not for {base} ({self.fingerprint}); train it anew"
             )
+        if "turn" not in held:
+            raise InputError(f"{folder}: a contextual tier of an earlier version, of one layer; train it anew")
         self.name = folder.name
         self.fingerprint = weights_digest(weights, base / "model.safetensors", base / "tokenizer.json")
-        self._into, self._edge, self._bias = held["into"], held["edge"], held["bias"]
-        self._gate, self._out, self._length = held["gate"], held["out"], float(held["length"][0])
+        scales = {name.removesuffix(SCALE): held.pop(name) for name in list(held) if name.endswith(SCALE)}
+        self._length = float(held.pop("length")[0])
+        self._held = {name: tensor * scales.get(name, 1.0) for name, tensor in held.items()}
 
     def _sums(self, flat: NDArray[np.int64], bounds: NDArray[np.int64], many: bool) -> Vectors:
+        held = self._held
+        near_units, far_units = len(held["near_bias"]), len(held["far_bias"])
         distinct, column = np.unique(flat, return_inverse=True)
-        rows = self.rows(distinct) / self._length
-        parts = np.concatenate([rows, self._edge[None]]) @ self._into  # (distinct + 1, 3h)
-        units = len(self._bias)
-        before, own, after = parts[:, :units], parts[:, units : 2 * units] + self._bias, parts[:, 2 * units :]
+        rows = np.concatenate([self.rows(distinct) / self._length, held["edge"][None]])
+        near, far = rows @ held["near"], rows @ held["far"]  # (distinct + 1, 3h), (distinct + 1, 3k)
+        near[:, near_units : 2 * near_units] += held["near_bias"]
+        far[:, far_units : 2 * far_units] += held["far_bias"]
         edge = len(distinct)
         left = np.concatenate([[edge], column[:-1]])
         left[bounds[:-1]] = edge
@@ -61,12 +72,36 @@ class ContextualEncoder(StaticEncoder):
         sums = np.empty((len(bounds) - 1, self.dimension), dtype=np.float32)
         for first, last in _blocks(bounds):
             here = slice(bounds[first], bounds[last])
-            seen = before[left[here]] + own[column[here]] + after[right[here]]
-            np.maximum(seen, 0.0, out=seen)
             starts = bounds[first:last] - bounds[first]
-            weighted = rows[column[here]] * (1.0 + seen @ self._gate)[:, None]
-            sums[first:last] = np.add.reduceat(weighted, starts) + np.add.reduceat(seen, starts) @ self._out
+            seen = _window(near, left[here], column[here], right[here])
+            np.maximum(seen, 0.0, out=seen)
+            wider = _window(far, left[here], column[here], right[here])
+            parts = seen @ held["far_units"]  # (tokens, 3k)
+            wider += parts[:, far_units : 2 * far_units]
+            # What a token gives its neighbours, none beyond the text's first and last.
+            onward, back = parts[:-1, :far_units], parts[1:, 2 * far_units :]
+            onward[starts[1:] - 1] = 0.0
+            back[starts[1:] - 1] = 0.0
+            wider[1:] += onward
+            wider[:-1] += back
+            np.maximum(wider, 0.0, out=wider)
+            weight = 1.0 + seen @ held["near_gate"] + wider @ held["far_gate"]
+            summed = np.add.reduceat(rows[column[here]] * weight[:, None], starts)
+            summed += np.add.reduceat(seen, starts) @ held["near_out"]
+            summed += np.add.reduceat(wider, starts) @ held["far_out"]
+            summed /= np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-12)
+            hidden = np.maximum(summed @ held["hidden"] + held["hidden_bias"], 0.0)
+            sums[first:last] = summed @ held["turn"] + hidden @ held["hidden_out"]
         return sums
+
+
+def _window(
+    parts: Vectors, left: NDArray[np.int64], own: NDArray[np.int64], right: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """The sums (t, h) of what three neighbours give a token's units; `parts` (n, 3h) holds what each distinct token gives the next, itself and the one before."""
+    units = parts.shape[1] // 3
+    found: NDArray[np.float32] = parts[left, :units] + parts[own, units : 2 * units] + parts[right, 2 * units :]
+    return found
 
 
 def _blocks(bounds: NDArray[np.int64]) -> list[tuple[int, int]]:

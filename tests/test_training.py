@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import lzma
 import os
 import subprocess
@@ -13,13 +14,12 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from safetensors import safe_open
 
 from align.contextual import ContextualEncoder
 from align.embedding import SHIPPED_MODEL, StaticEncoder
 from align.errors import InputError
 from training.bridging import bridge
-from training.contextual import Convolution
+from training.contextual import Convolutions
 from training.development import (
     DevelopmentPair,
     cut_development,
@@ -28,6 +28,7 @@ from training.development import (
     read_development,
     write_development,
 )
+from training.ensemble import DIMENSION, all_other_vectors, chosen, targets
 from training.loss import ranking_loss, repeated
 from training.pairs import Corpus, Decontamination, comparable, corpora, evaluation_sides, read_pairs
 from training.prepare import Side, TrainingPairs
@@ -86,10 +87,10 @@ def test_training_gives_a_model_folder_and_gives_it_again(data: Path) -> None:
     assert "Decontamination" in (data / "first" / "README.md").read_text(encoding="utf-8")
 
 
-def test_a_convolution_is_trained_over_a_model_and_read_without_torch(data: Path) -> None:
+def test_convolutions_are_trained_over_a_model_and_read_without_torch(data: Path) -> None:
     """The second tier starts as its base and learns, and its reader gives the vectors that torch gives."""
     shared = ["--data", data, "--evaluation", data / "eval", "--settings", data / "settings.toml", "--work", data / "work", "--out", data / "base", "--vocabulary", "700", "--characters", "100000", "--dimensions", "16", "--epochs", "1", "--batch", "64", "--teaching", "0"]  # fmt: skip
-    tier = ["--work", data / "work" / "reduced", "--base", data / "base", "--out", data / "tier", "--units", "8", "--steps", "8", "--batch", "64"]  # fmt: skip
+    tier = ["--work", data / "work" / "reduced", "--base", data / "base", "--out", data / "tier", "--near", "8", "--far", "6", "--hidden", "10", "--steps", "8", "--batch", "64", "--teaching", "0"]  # fmt: skip
     for module, arguments in (("training", shared), ("training.contextual", tier)):
         done = subprocess.run(
             [sys.executable, "-m", module, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
@@ -97,14 +98,12 @@ def test_a_convolution_is_trained_over_a_model_and_read_without_torch(data: Path
         assert done.returncode == 0, done.stderr
     base, encoder = StaticEncoder(data / "base"), ContextualEncoder(data / "tier", data / "base")
     texts = ["The bridge was closed.", "Was the bridge closed.", "Die Brücke wurde geschlossen.", "x"]
-    model = Convolution(base.rows(np.arange(base.tokenizer.get_vocab_size())), 8)
+    model = Convolutions(base.rows(np.arange(base.tokenizer.get_vocab_size())), near=8, far=6, hidden=10)
     model.save(data / "untrained", base.fingerprint)
     np.testing.assert_allclose(
-        ContextualEncoder(data / "untrained", data / "base").encode(texts), base.encode(texts), atol=1e-6
-    )
-    with safe_open(data / "tier" / "model.safetensors", framework="pt") as tensors:
-        for name, parameter in model.named_parameters():
-            parameter.data.copy_(tensors.get_tensor(name).float().view(parameter.shape))
+        ContextualEncoder(data / "untrained", data / "base").encode(texts), base.encode(texts), atol=5e-3
+    )  # the turn by nothing, in int8
+    model.load(data / "tier")
     ids = [torch.tensor(found) for found in base.token_ids(texts)]
     offsets = torch.tensor(np.cumsum([0, *map(len, ids)])[:-1])
     with torch.no_grad():
@@ -120,6 +119,12 @@ def test_a_convolution_is_trained_over_a_model_and_read_without_torch(data: Path
 def corpus(name: str, source_lang: str, target_lang: str) -> Corpus:
     """A corpus that stands for a file."""
     return Corpus(name, source_lang, target_lang, Path(f"{name}.{source_lang}-{target_lang}"), 1.0)
+
+
+def untaught(tokens: np.ndarray, starts: np.ndarray) -> Side:
+    """A side of pairs, each text another, that no teacher has read."""
+    n = len(starts) - 1
+    return Side(tokens, starts, np.arange(n), np.full(n, -1, np.int32), np.full(n, -1, np.int32))
 
 
 def test_the_loss_and_its_gradients_are_those_of_autograd() -> None:
@@ -162,10 +167,9 @@ def test_pairs_alike_come_into_one_batch() -> None:
     """Texts of the same tokens make a group; a batch is filled group by group, and every pair is still drawn once."""
     tokens = np.repeat(np.arange(16, dtype=np.int32), 8)
     starts = np.arange(129, dtype=np.int64)
-    side = Side(tokens, starts, np.arange(128))
-    none = np.zeros((0, 4), dtype=np.float16)
+    side = untaught(tokens, starts)
     pairs = TrainingPairs(
-        side, side, np.ones(128, np.float32), np.zeros(128, np.int8), ["en-de"], np.full(128, -1, np.int32), none
+        side, side, np.ones(128, np.float32), np.zeros(128, np.int8), ["en-de"], np.zeros((0, 4), np.float16)
     )
     kin = kindred(np.eye(16, dtype=np.float32), pairs, 16, seed=1)
     assert all(len(set(kin[tokens == token])) == 1 for token in range(16))
@@ -214,8 +218,10 @@ def test_principal_directions_keep_cosines_and_even_spreads_out() -> None:
     chance = np.random.default_rng(3)
     n, pieces, d = 4000, 50, 8
     tokens = chance.integers(0, pieces, 5 * n).astype(np.int32)
-    side = Side(tokens, np.arange(0, 5 * n + 1, 5), np.arange(n))
-    pairs = TrainingPairs(side, side, np.ones(n, np.float32), np.zeros(n, np.int8), ["en-de"], np.full(n, -1, np.int32), np.zeros((0, d), np.float16))  # fmt: skip
+    side = untaught(tokens, np.arange(0, 5 * n + 1, 5))
+    pairs = TrainingPairs(
+        side, side, np.ones(n, np.float32), np.zeros(n, np.int8), ["en-de"], np.zeros((0, d), np.float16)
+    )
     table = (chance.normal(size=(pieces, d)) * np.arange(1, d + 1)).astype(np.float32)
 
     def sentences(own: np.ndarray) -> np.ndarray:
@@ -227,6 +233,43 @@ def test_principal_directions_keep_cosines_and_even_spreads_out() -> None:
     spread, evened = (np.sqrt((own**2).mean(axis=0)) for own in (turned, even))
     assert list(spread) == sorted(spread, reverse=True)
     assert spread.max() / spread.min() > 5 * evened.max() / evened.min()
+
+
+def test_the_ensemble_reads_the_same_texts_whatever_their_order() -> None:
+    """Of a corpus that has more than are asked for, the same ones are read, none of them a page and none of another corpus."""
+    texts = [(corpus("news", "en", "de"), f"Sentence {number}.", f"Satz {number}.") for number in range(40)]
+    others = [(corpus("manual", "en", "de"), "Press the key.", "Taste drücken."), (corpus("news", "en", "de"), "x" * 999, "y")]  # fmt: skip
+    read = chosen(texts + others, {"news": 30})
+    assert len(read) == len(set(read)) == 30
+    assert read == chosen(others + texts[::-1], {"news": 30})
+    assert set(read) < {side for _, *sides in texts for side in sides} | {"y"}
+
+
+def test_the_ensemble_draws_texts_to_both_models_and_to_no_language(tmp_path: Path) -> None:
+    """A target has what either model tells apart, and nothing of what the other model says of all texts of a language alike."""
+    base = StaticEncoder(SHIPPED_MODEL)
+    words = "bridge river storm minister school bank train forest doctor market harbour museum".split()
+    texts = [f"The {a} is near the {b}, says the {c}." for a in words for b in words for c in words]
+    texts += [f"{text} 橋" for text in texts[::4]]
+    chance = np.random.default_rng(11)
+    speaker = np.array([words.index(text.split("says the ")[1].split(".")[0]) for text in texts])
+    other = chance.normal(size=(len(words), DIMENSION)).astype(np.float16)[speaker]
+    found, turn = targets(base, texts, other, 17)
+    assert found.shape == (len(texts), base.dimension)
+    assert turn.shape == (base.dimension, base.dimension)
+    np.testing.assert_allclose(np.linalg.norm(found.astype(np.float32), axis=1), 1.0, atol=2e-3)
+    spoken = other.astype(np.float32)
+    spoken[len(words) ** 3 :] += chance.normal(size=DIMENSION)
+    moved, _ = targets(base, texts, spoken.astype(np.float16), 17)
+    np.testing.assert_allclose(np.abs((found * moved).astype(np.float32).sum(axis=1)).min(), 1.0, atol=2e-2)
+    silent, _ = targets(base, texts, np.zeros_like(other), 17)
+    with_other, alone = (own.astype(np.float32) @ own[0].astype(np.float32) for own in (found, silent))
+    own = base.encode(texts)
+    assert np.corrcoef(alone, own @ own[0])[0, 1] > 0.95
+    gained = with_other - alone
+    assert gained[speaker == speaker[0]].mean() > gained[speaker != speaker[0]].mean() + 0.1
+    np.savez(tmp_path / "kept.npz", keys=np.array([hashlib.blake2b(t.encode(), digest_size=8).hexdigest() for t in texts]), vectors=other)  # fmt: skip
+    np.testing.assert_array_equal(all_other_vectors(texts[:9], tmp_path / "kept.npz"), other[:9])
 
 
 def test_of_two_translations_of_one_sentence_neither_is_wrong() -> None:

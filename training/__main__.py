@@ -15,7 +15,7 @@ import torch
 from training.card import RECORD, corpora_summary, model_card
 from training.model_folder import write_model
 from training.pairs import corpora, log
-from training.prepare import ARRAYS, DEVELOPMENT, prepare, save_pairs
+from training.prepare import ARRAYS, DEVELOPMENT, READ, prepare, save_pairs
 from training.reduction import most_used, principal, respelt, turned
 from training.train import MeanOfTokens, Schedule, train
 
@@ -75,10 +75,9 @@ def main() -> None:
         help="how far the dimensions written are brought to one spread: 0 not at all, 1 wholly",
     )
     for field in fields(Schedule):
-        if field.name != "half":
-            parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
     parsed = vars(parser.parse_args())
-    schedule = Schedule(**{field.name: parsed[field.name] for field in fields(Schedule) if field.name in parsed})
+    schedule = Schedule(**{field.name: parsed[field.name] for field in fields(Schedule)})
     options = {
         "vocabulary": parsed["vocabulary"],
         "characters": parsed["characters"],
@@ -115,7 +114,8 @@ def main() -> None:
     pairs = respelt(pairs, tokenizer, written, numbers)
     save_pairs(reduced / ARRAYS, replace(pairs, teacher=turned(pairs.teacher, directions)))
     shutil.copy(parsed["out"] / "tokenizer.json", reduced)
-    shutil.copy(parsed["work"] / DEVELOPMENT, reduced)
+    for name in (DEVELOPMENT, READ):
+        shutil.copy(parsed["work"] / name, reduced)
     (parsed["out"] / RECORD).write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     log(f"wrote {parsed['out']}; measure it with: samestory eval --model {parsed['out']}")
 

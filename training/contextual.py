@@ -1,37 +1,42 @@
-"""``python -m training.contextual``: a convolution over the token vectors of a static model (see ``align.contextual``).
+"""``python -m training.contextual``: convolutions over the token vectors of a static model (see ``align.contextual``).
 
-Takes the pairs and the tokenizer that ``python -m training`` left in its work folder; the base's table stays as it is, so
+Takes the pairs, the texts and the tokenizer that ``python -m training`` left in its work folder; the base's table stays as it is, so
 that the tier adds little to it. Saves its state every 500 steps and goes on from it.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from align.contextual import ContextualEncoder
+from align.contextual import SCALE, ContextualEncoder
 from align.embedding import SHIPPED_MODEL, StaticEncoder
 from training.card import RECORD, contextual_card
 from training.development import development_accuracy, read_development
+from training.ensemble import all_other_vectors, read_texts, targets
+from training.loss import FAST
 from training.pairs import log
-from training.prepare import DEVELOPMENT, prepared
+from training.prepare import DEVELOPMENT, READ, Side, TrainingPairs, prepared
 from training.train import Schedule, TextModel, train
 
-UNITS = 512
+NEAR, FAR, HIDDEN = 384, 192, 384
+"""Units of the first layer, of the second, and of the hidden layer."""
 SCHEDULE = Schedule(
-    epochs=2, steps=1000, rate=0.002, warmup=0.025, margin=0.0, dropout=0.05, kin_from=0, average_from=0.85
+    steps=1800, rate=0.002, warmup=0.03, margin=0.0, teaching=10.0, dropout=0.05, kin_from=0, average_from=0.85
 )
-TRAININGS = (SCHEDULE, dataclasses.replace(SCHEDULE, steps=1200, dropout=0.0))
-"""Trainings from one beginning, whose parameters are averaged (Wortsman et al. 2022, "Model soups", section 2): the first finds more translations, the
-second, which sees every token beside its neighbours, tells word order better."""
+MOST_TOKENS = 44
+"""Of a side of a pair; longer ones cost more than they teach."""
+UNREAD = 0.15
+"""How often a pair of which the ensemble has read neither text is drawn, compared with the others: documentation mostly."""
 WEIGHTS = "model.safetensors"
 WINDOW = 3
 """Tokens that a unit sees: the one before, its own, the one after."""
@@ -53,46 +58,116 @@ class _SumOfTexts(torch.autograd.Function):
         return torch.repeat_interleave(gradient, lengths, 0), None
 
 
-class Convolution(TextModel):
-    """``align.contextual.ContextualEncoder`` as torch trains it; gives the base's vectors before the first step."""
+class Convolutions(TextModel):
+    """``align.contextual.ContextualEncoder`` as torch trains it; gives the base's vectors, turned by `turn` (d, d) if given, before the first step."""
 
-    def __init__(self, table: NDArray[np.float32], units: int) -> None:
+    def __init__(
+        self,
+        table: NDArray[np.float32],
+        near: int = NEAR,
+        far: int = FAR,
+        hidden: int = HIDDEN,
+        turn: NDArray[np.float32] | None = None,
+    ) -> None:
         super().__init__()
+        d = table.shape[1]
         self.length = float(np.sqrt((table**2).sum(axis=1).mean()))
-        self.table = torch.from_numpy(table / self.length)
-        dimensions = table.shape[1]
-        self.units = units
-        self.into = torch.nn.Parameter(torch.randn(dimensions, WINDOW * units) / (WINDOW * dimensions) ** 0.5)
-        self.edge = torch.nn.Parameter(torch.zeros(1, dimensions))
-        self.bias = torch.nn.Parameter(torch.zeros(units))
-        self.gate = torch.nn.Parameter(torch.zeros(units))
-        self.out = torch.nn.Parameter(torch.zeros(units, dimensions))
+        self.rows = torch.from_numpy(table / self.length)
+        self.units = near, far
+
+        def drawn(inputs: int, outputs: int, spread: float) -> torch.nn.Parameter:
+            return torch.nn.Parameter(torch.randn(inputs, outputs) * spread)
+
+        def none(*shape: int) -> torch.nn.Parameter:
+            return torch.nn.Parameter(torch.zeros(*shape))
+
+        self.edge = none(1, d)
+        self.near, self.near_bias = drawn(d, WINDOW * near, (WINDOW * d) ** -0.5), none(near)
+        self.near_gate, self.near_out = none(near), none(near, d)
+        # Both kinds of input together have the variance of one.
+        self.far = drawn(d, WINDOW * far, (2 * WINDOW * d) ** -0.5)
+        self.far_units = drawn(near, WINDOW * far, (WINDOW * near) ** -0.5)
+        self.far_bias, self.far_gate, self.far_out = none(far), none(far), none(far, d)
+        self.turn = torch.nn.Parameter(torch.eye(d) if turn is None else torch.from_numpy(turn.copy()))
+        self.hidden, self.hidden_bias, self.hidden_out = drawn(d, hidden, 0.5 * d**-0.5), none(hidden), none(hidden, d)
 
     def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        near, far = self.units
         lengths = torch.diff(offsets, append=torch.tensor([len(ids)]))
         distinct, column = torch.unique(ids, return_inverse=True)
-        rows = torch.cat([self.table[distinct], self.edge])
-        # Each distinct token goes through the matrix once; bfloat16 is twice as fast and trains as well.
-        parts = (rows.bfloat16() @ self.into.bfloat16()).float().view(-1, self.units)
+        rows = torch.cat([self.rows[distinct], self.edge])
         edge = torch.tensor(len(distinct))
         place = torch.arange(len(ids)) - torch.repeat_interleave(offsets, lengths)
-        before = torch.where(place > 0, torch.roll(column, 1), edge)
-        after = torch.where(place < torch.repeat_interleave(lengths, lengths) - 1, torch.roll(column, -1), edge)
+        inner, outer = place > 0, place < torch.repeat_interleave(lengths, lengths) - 1
+        before = torch.where(inner, torch.roll(column, 1), edge)
+        after = torch.where(outer, torch.roll(column, -1), edge)
         window = torch.stack([before, column, after], 1) * WINDOW + torch.arange(WINDOW)
-        seen = functional.relu(functional.embedding_bag(window, parts, mode="sum") + self.bias)
-        pooled = functional.embedding_bag(column, rows, offsets, mode="sum", per_sample_weights=1.0 + seen @ self.gate)
-        summed = _SumOfTexts.apply(seen, lengths)  # type: ignore[no-untyped-call]
-        mean: torch.Tensor = (pooled + summed @ self.out) / lengths[:, None]
-        return mean
+
+        def parts(matrix: torch.Tensor, units: int) -> torch.Tensor:  # each distinct token goes through the matrix once
+            return functional.embedding_bag(
+                window, (rows.to(FAST) @ matrix.to(FAST)).float().view(-1, units), mode="sum"
+            )
+
+        seen = functional.relu(parts(self.near, near) + self.near_bias)  # (t, h)
+        onward, own, back = torch.tensor_split((seen.to(FAST) @ self.far_units.to(FAST)).float(), 3, dim=1)
+        from_before = torch.roll(onward, 1, 0) * inner[:, None]
+        from_after = torch.roll(back, -1, 0) * outer[:, None]
+        wider = functional.relu(parts(self.far, far) + own + from_before + from_after + self.far_bias)  # (t, k)
+        weight = 1.0 + seen @ self.near_gate + wider @ self.far_gate
+        summed = functional.embedding_bag(column, rows, offsets, mode="sum", per_sample_weights=weight)
+        summed = summed + _SumOfTexts.apply(seen, lengths) @ self.near_out  # type: ignore[no-untyped-call]
+        summed = summed + _SumOfTexts.apply(wider, lengths) @ self.far_out  # type: ignore[no-untyped-call]
+        unit = functional.normalize(summed)
+        hidden = functional.relu(unit @ self.hidden + self.hidden_bias)
+        found: torch.Tensor = unit @ self.turn + hidden @ self.hidden_out
+        return found
 
     def token_vectors(self) -> NDArray[np.float32]:
-        return np.asarray(self.table.numpy(), dtype=np.float32)
+        return np.asarray(self.rows.numpy(), dtype=np.float32)
+
+    def load(self, folder: Path) -> None:
+        """Take the parameters that `save` wrote."""
+        with safe_open(str(folder / WEIGHTS), framework="pt") as tensors:
+            names = set(tensors.keys())
+            for name, parameter in self.named_parameters():
+                scale = tensors.get_tensor(name + SCALE) if name + SCALE in names else 1.0
+                parameter.data.copy_((tensors.get_tensor(name).float() * scale).view(parameter.shape))
 
     def save(self, folder: Path, base: str) -> None:
-        """Write what ``ContextualEncoder`` reads, in half precision; `base` is the fingerprint of the static model."""
+        """Write what ``ContextualEncoder`` reads; `base` is the fingerprint of the static model."""
         folder.mkdir(parents=True, exist_ok=True)
-        held = {name: found.detach().half().squeeze(0).contiguous() for name, found in self.named_parameters()}
-        save_file(held | {"length": torch.tensor([self.length])}, folder / WEIGHTS, metadata={"base": base})
+        held = {"length": torch.tensor([self.length])}
+        for name, found in self.named_parameters():
+            tensor = found.detach().squeeze(0)
+            if tensor.ndim == 2:
+                scale = tensor.abs().amax(0).clamp_min(1e-12) / 127
+                held[name + SCALE] = scale
+                tensor = (tensor / scale).round().to(torch.int8)
+            held[name] = tensor.contiguous()
+        save_file(held, folder / WEIGHTS, metadata={"base": base})
+
+
+def lessons(
+    base: StaticEncoder, pairs: TrainingPairs, work: Path, seed: int
+) -> tuple[TrainingPairs, NDArray[np.float32]]:
+    """The pairs with the ensemble's vectors to be drawn to, drawn as this tier needs them, and where the training begins: see ``training.ensemble.targets``."""
+    texts = read_texts(work / READ)
+    vectors, turn = targets(base, texts, all_other_vectors(texts, work / "other.npz"), seed)
+
+    def taught(side: Side) -> Side:
+        return replace(side, lesson=side.read)
+
+    read = (pairs.source.read >= 0) | (pairs.target.read >= 0)
+    weight = np.where(read, pairs.weight, UNREAD * pairs.weight)
+    longest = np.maximum(np.diff(pairs.source.starts), np.diff(pairs.target.starts))
+    weight[longest > MOST_TOKENS] = 0.0
+    return replace(
+        pairs,
+        source=taught(pairs.source),
+        target=taught(pairs.target),
+        weight=weight.astype(np.float32),
+        teacher=vectors,
+    ), turn
 
 
 def main() -> None:
@@ -107,39 +182,50 @@ def main() -> None:
         "--base", type=Path, default=SHIPPED_MODEL, help="the static model; its tokenizer made the work"
     )
     parser.add_argument("--out", type=Path, default=Path("training/work/contextual"), help="the folder to write")
-    parser.add_argument("--units", type=int, default=UNITS, help="of the convolution")
-    parser.add_argument("--steps", type=int, default=None, help="of each training, in place of as many as it has")
+    parser.add_argument("--near", type=int, default=NEAR, help="units of the first layer")
+    parser.add_argument("--far", type=int, default=FAR, help="of the second layer")
+    parser.add_argument("--hidden", type=int, default=HIDDEN, help="of the hidden layer")
+    parser.add_argument("--start", type=Path, default=None, help="the folder of a tier to train on, with as many units")
+    parser.add_argument("--steps", type=int, default=SCHEDULE.steps)
+    parser.add_argument("--rate", type=float, default=SCHEDULE.rate, help="Adam's learning rate at its peak")
+    parser.add_argument("--seed", type=int, default=SCHEDULE.seed)
     parser.add_argument("--batch", type=int, default=SCHEDULE.batch)
+    parser.add_argument("--teaching", type=float, default=SCHEDULE.teaching, help="weight of the ensemble; 0: none")
     options = parser.parse_args()
-    trainings = [dataclasses.replace(own, steps=options.steps or own.steps, batch=options.batch) for own in TRAININGS]
+    given = {name: vars(options)[name] for name in ("steps", "rate", "seed", "batch", "teaching")}
+    schedule = replace(SCHEDULE, **given)
     base = StaticEncoder(options.base)
     pairs = prepared(options.work, options.base / "tokenizer.json")
+    turn: NDArray[np.float32] | None = None
+    if schedule.teaching:
+        pairs, turn = lessons(base, pairs, options.work, schedule.seed)
+    torch.manual_seed(schedule.seed)
     rows = base.rows(np.arange(base.tokenizer.get_vocab_size()))
-    models = []
-    for number, schedule in enumerate(trainings, 1):
-        torch.manual_seed(schedule.seed)
-        models.append(Convolution(rows, options.units))
-        train(models[-1], pairs, schedule, options.work / f"contextual{number}.pt")
-    model = models[0]
-    with torch.no_grad():
-        for same in zip(*(own.parameters() for own in models), strict=True):
-            same[0].copy_(torch.stack(same).mean(dim=0))
+    model = Convolutions(rows, options.near, options.far, options.hidden, turn)
+    before: list[dict[str, object]] = []
+    if options.start:
+        model.load(options.start)
+        before = json.loads((options.start / RECORD).read_text(encoding="utf-8"))["schedules"]
+    train(model, pairs, schedule, options.work / "contextual.pt")
     model.save(options.out, base.fingerprint)
     megabytes = (options.out / WEIGHTS).stat().st_size / 1e6
     record = {
-        "units": options.units,
+        "near": options.near,
+        "far": options.far,
+        "hidden": options.hidden,
         "megabytes": round(megabytes, 2),
-        "trainings": [dataclasses.asdict(schedule) for schedule in trainings],
+        "read": len(pairs.teacher) if schedule.teaching else 0,
+        "schedules": [*before, asdict(schedule)],
     }
     (options.out / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     (options.out / "README.md").write_text(contextual_card(record, None), encoding="utf-8")
     if not (kept_out := read_development(options.work / DEVELOPMENT)):
         return
-    before, after = (
+    below, above = (
         development_accuracy(found, kept_out) for found in (base, ContextualEncoder(options.out, options.base))
     )
-    for name, value in after.items():
-        log(f"{name}: {before[name]} → {value}")
+    for name, value in above.items():
+        log(f"{name}: {below[name]} → {value}")
 
 
 if __name__ == "__main__":

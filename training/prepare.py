@@ -7,7 +7,7 @@ import json
 import random
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 from align.embedding import REMEMBERED
 from training.bridging import bridge
 from training.development import Text, cut_development, write_development
+from training.ensemble import chosen, write_texts
 from training.pairs import LANGUAGES, Decontamination, comparable, corpora, evaluation_sides, log, read_pairs
 from training.segmentation import segmenter
 from training.teacher import lessons, taught, teacher_folder
@@ -28,6 +29,8 @@ Int64 = NDArray[np.int64]
 DEVELOPMENT = "development.tsv"
 """The file of the development pairs in the work folder."""
 ARRAYS = "pairs.npz"
+READ = "read.jsonl"
+"""The file of the texts that the ensemble reads, in the work folder."""
 WORD_LISTS = {"jmdict_common", "jmdict_rare", "jmnedict_surname", "jmnedict_place"}
 """Corpora whose Japanese texts are words already."""
 
@@ -39,21 +42,19 @@ class Side:
     tokens: Int32
     starts: Int64
     keys: Int64  # (n,) one number a distinct text, to tell a repeated text from a negative
+    lesson: Int32  # (n,) the row of the teacher's vector to which the text is drawn, or -1
+    read: Int32  # (n,) the text's number among those that the ensemble reads, or -1
 
 
 @dataclass
 class TrainingPairs:
-    """n pairs as tokens, with each pair's draw weight (n,) and language pair (n,), an index in `pair_names`.
-
-    `lesson` (n,) is the row of `teacher` (m, 384) that holds the teacher's vector of the pair's English side, or -1.
-    """
+    """n pairs as tokens, with each pair's draw weight (n,) and language pair (n,), an index in `pair_names`, and the teacher's vectors (m, d)."""
 
     source: Side
     target: Side
     weight: NDArray[np.float32]
     pair: NDArray[np.int8]
     pair_names: list[str]
-    lesson: Int32
     teacher: NDArray[np.float16]
 
 
@@ -147,19 +148,29 @@ def prepare(
     names = sorted({f"{corpus.source_lang}-{corpus.target_lang}" for corpus, _, _ in texts})
     english = taught(texts, tables.get("teacher", {})) if options["teaching"] else {}
     places = {key: number for number, key in enumerate(english)}
+    # A pair is drawn to what the teacher says of its English side, both texts alike.
+    lesson = np.array(
+        [
+            places.get(comparable(source), -1) if places and corpus.source_lang == "en" else -1
+            for corpus, source, _ in texts
+        ],
+        dtype=np.int32,
+    )
+    read = chosen(texts[: len(texts) - len(implied)], tables.get("ensemble", {}))
+    write_texts(work / READ, read)
+    numbers = {text: number for number, text in enumerate(read)}
+
+    def side(texts: list[str]) -> Side:
+        return Side(
+            *_tokenise(tokenizer, texts), lesson, np.array([numbers.get(text, -1) for text in texts], dtype=np.int32)
+        )
+
     pairs = TrainingPairs(
-        Side(*_tokenise(tokenizer, [source for _, source, _ in texts])),
-        Side(*_tokenise(tokenizer, [target for _, _, target in texts])),
+        side([source for _, source, _ in texts]),
+        side([target for _, _, target in texts]),
         np.array([corpus.weight for corpus, _, _ in texts], dtype=np.float32),
         np.array([names.index(f"{corpus.source_lang}-{corpus.target_lang}") for corpus, _, _ in texts], dtype=np.int8),
         names,
-        np.array(
-            [
-                places.get(comparable(source), -1) if places and corpus.source_lang == "en" else -1
-                for corpus, source, _ in texts
-            ],
-            dtype=np.int32,
-        ),
         lessons(english, work / "teacher.npz"),
     )
     summary = {
@@ -177,12 +188,13 @@ def prepare(
 
 def save_pairs(path: Path, pairs: TrainingPairs) -> None:
     """Write what `prepared` reads."""
-    np.savez(
-        path,
-        source_tokens=pairs.source.tokens, source_starts=pairs.source.starts, source_keys=pairs.source.keys,
-        target_tokens=pairs.target.tokens, target_starts=pairs.target.starts, target_keys=pairs.target.keys,
-        weight=pairs.weight, pair=pairs.pair, pair_names=np.array(pairs.pair_names), lesson=pairs.lesson, teacher=pairs.teacher,
-    )  # fmt: skip
+    sides = {
+        f"{name}_{part}": array
+        for name, side in (("source", pairs.source), ("target", pairs.target))
+        for part, array in vars(side).items()
+    }
+    names = np.array(pairs.pair_names)
+    np.savez(path, **sides, weight=pairs.weight, pair=pairs.pair, pair_names=names, teacher=pairs.teacher)
 
 
 def prepared(work: Path, tokenizer: Path) -> TrainingPairs:
@@ -196,12 +208,13 @@ def prepared(work: Path, tokenizer: Path) -> TrainingPairs:
 
 def _load(arrays: Path) -> TrainingPairs:
     with np.load(arrays) as kept:
-        return TrainingPairs(
-            Side(kept["source_tokens"], kept["source_starts"], kept["source_keys"]),
-            Side(kept["target_tokens"], kept["target_starts"], kept["target_keys"]),
-            kept["weight"],
-            kept["pair"],
-            [str(name) for name in kept["pair_names"]],
-            kept["lesson"],
-            kept["teacher"],
+        if "source_read" not in kept:
+            raise SystemExit(
+                f"{arrays}: prepared by an earlier version; delete its folder and run `python -m training`"
+            )
+        source, target = (
+            Side(**{field.name: kept[f"{name}_{field.name}"] for field in fields(Side)})
+            for name in ("source", "target")
         )
+        names = [str(name) for name in kept["pair_names"]]
+        return TrainingPairs(source, target, kept["weight"], kept["pair"], names, kept["teacher"])

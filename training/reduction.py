@@ -90,6 +90,6 @@ def respelt(pairs: TrainingPairs, old: Tokenizer, new: Tokenizer, numbers: Int64
         counts = lengths[given.tokens]
         ends = np.cumsum(counts)
         tokens = flat[np.arange(ends[-1]) - np.repeat(ends - counts - begin[given.tokens], counts)]
-        return Side(tokens, np.concatenate([[0], ends])[given.starts], given.keys)
+        return replace(given, tokens=tokens, starts=np.concatenate([[0], ends])[given.starts])
 
     return replace(pairs, source=side(pairs.source), target=side(pairs.target))

