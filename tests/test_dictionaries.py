@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tokenizers import Tokenizer
+from untaught import untaught_pairs, untaught_side
 
 from align.embedding import SHIPPED_MODEL, StaticEncoder
 from training.dictionaries import inflected, names, plain, words, write
-from training.prepare import Side, TrainingPairs
+from training.prepare import Side
 from training.reduction import most_used, principal, respelt
 from training.segmentation import joined
 from training.vocabulary import with_words
@@ -112,11 +113,8 @@ def test_the_principal_dimensions_keep_the_cosines() -> None:
     """A table that varies in 8 directions only loses nothing when 8 dimensions of 32 are kept."""
     chance = np.random.default_rng(4)
     table = (chance.normal(size=(100, 8)) @ chance.normal(size=(8, 32))).astype(np.float32)
-    side = Side(chance.integers(0, 100, 600).astype(np.int32), np.arange(0, 601, 6), np.arange(100))
-    none = np.zeros((0, 4), dtype=np.float16)
-    pairs = TrainingPairs(
-        side, side, np.ones(100, np.float32), np.zeros(100, np.int8), ["en-de"], np.full(100, -1, np.int32), none
-    )
+    side = untaught_side(chance.integers(0, 100, 600).astype(np.int32), np.arange(0, 601, 6))
+    pairs = untaught_pairs(side, side)
     kept = table @ principal(table, pairs, 8, evenness=0.0, seed=1)
     assert kept.shape == (100, 8)
     np.testing.assert_allclose(kept @ kept.T, table @ table.T, rtol=1e-3, atol=1e-2)
@@ -133,8 +131,8 @@ def test_a_smaller_vocabulary_spells_what_it_lost_by_parts() -> None:
     ] * 2
     encoded = [whole.encode(text, add_special_tokens=False).ids for text in texts]
     flat = np.array([number for ids in encoded for number in ids], dtype=np.int32)
-    side = Side(flat, np.cumsum([0, *map(len, encoded)]), np.arange(8))
-    pairs = TrainingPairs(side, side, np.ones(8, np.float32), np.zeros(8, np.int8), ["en-de"], np.full(8, -1, np.int32), np.zeros((0, 4), np.float16))  # fmt: skip
+    side = untaught_side(flat, np.cumsum([0, *map(len, encoded)]))
+    pairs = untaught_pairs(side, side)
     enough, same = most_used(whole, pairs, whole.get_vocab_size())
     assert enough.to_str() == whole.to_str()
     assert len(same) == whole.get_vocab_size()
@@ -151,7 +149,7 @@ def test_a_smaller_vocabulary_spells_what_it_lost_by_parts() -> None:
 
 def _first(side: Side) -> Side:
     """The first text alone."""
-    return Side(side.tokens[: side.starts[1]], side.starts[:2], side.keys[:1])
+    return untaught_side(side.tokens[: side.starts[1]], side.starts[:2])
 
 
 def test_names_meet_across_scripts() -> None:

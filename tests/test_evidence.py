@@ -124,7 +124,10 @@ def test_evidence_is_the_same_from_files(
     ones, others = np.array(list(itertools.permutations(range(len(described)), 2))).T
     expected = features(PlacedPairs(in_memory, ones, in_memory, others))
     for stack in (written, read, further):
-        np.testing.assert_array_equal(features(PlacedPairs(stack, ones, stack, others)), expected)
+        # Features have four decimals: where the last one is a matter of rounding, it may differ with the number of texts read at once.
+        found = features(PlacedPairs(stack, ones, stack, others))
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1.01e-4)
+        assert (found != expected).sum() <= expected.size / 1000
     further.add(in_columns(described))
     assert further.sizes()["pieces"] == before["pieces"]
     with pytest.raises(ValueError, match="rows"):

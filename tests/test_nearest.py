@@ -38,13 +38,20 @@ def test_blocks_give_what_each_with_each_gives(monkeypatch: pytest.MonkeyPatch, 
     )
     cosines = views @ views.T
     np.fill_diagonal(cosines, -1.0)
+    place_of = {int(number): place for place, number in enumerate(numbers)}
     for place, item in enumerate(waiting):
         for slot in range(len(SLOTS)):
             own = np.flatnonzero((slots == slot) & (cosines[item] >= FLOOR))
             best = own[np.lexsort((numbers[own], -cosines[item, own]))][:NEAREST]
             padding = [-1] * (NEAREST - len(best))
-            assert found.numbers[place, slot].tolist() == [*numbers[best], *padding]
             np.testing.assert_allclose(found.similarities[place, slot], [*cosines[item, best], *padding], atol=1e-6)
+            # Whose cosines differ by a rounding may stand either way: some processors' products depend on the block's shape.
+            chosen = found.numbers[place, slot].tolist()
+            assert chosen[len(best) :] == padding
+            assert len(set(chosen[: len(best)])) == len(best)
+            assert set(chosen[: len(best)]) <= set(numbers[own].tolist())
+            own_cosines = [cosines[item, place_of[number]] for number in chosen[: len(best)]]
+            np.testing.assert_allclose(own_cosines, cosines[item, best], atol=1e-6)
     reached = {(int(waiting[place]), int(number)) for place, number in zip(found.places, found.reached, strict=True)}
     assert reached == {
         (int(item), int(numbers[other]))

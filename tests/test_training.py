@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
+from untaught import untaught_pairs, untaught_side
 
 from align.contextual import ContextualEncoder
 from align.embedding import SHIPPED_MODEL, StaticEncoder
@@ -31,7 +32,6 @@ from training.development import (
 from training.ensemble import DIMENSION, all_other_vectors, chosen, targets
 from training.loss import ranking_loss, repeated
 from training.pairs import Corpus, Decontamination, comparable, corpora, evaluation_sides, read_pairs
-from training.prepare import Side, TrainingPairs
 from training.reduction import principal
 from training.train import Schedule, epoch_batches, kindred, thinned
 
@@ -121,12 +121,6 @@ def corpus(name: str, source_lang: str, target_lang: str) -> Corpus:
     return Corpus(name, source_lang, target_lang, Path(f"{name}.{source_lang}-{target_lang}"), 1.0)
 
 
-def untaught(tokens: np.ndarray, starts: np.ndarray) -> Side:
-    """A side of pairs, each text another, that no teacher has read."""
-    n = len(starts) - 1
-    return Side(tokens, starts, np.arange(n), np.full(n, -1, np.int32), np.full(n, -1, np.int32))
-
-
 def test_the_loss_and_its_gradients_are_those_of_autograd() -> None:
     """The gradients worked out by hand are the ones that torch finds, repeated texts left out of the negatives."""
     torch.manual_seed(3)
@@ -167,10 +161,8 @@ def test_pairs_alike_come_into_one_batch() -> None:
     """Texts of the same tokens make a group; a batch is filled group by group, and every pair is still drawn once."""
     tokens = np.repeat(np.arange(16, dtype=np.int32), 8)
     starts = np.arange(129, dtype=np.int64)
-    side = untaught(tokens, starts)
-    pairs = TrainingPairs(
-        side, side, np.ones(128, np.float32), np.zeros(128, np.int8), ["en-de"], np.zeros((0, 4), np.float16)
-    )
+    side = untaught_side(tokens, starts)
+    pairs = untaught_pairs(side, side)
     kin = kindred(np.eye(16, dtype=np.float32), pairs, 16, seed=1)
     assert all(len(set(kin[tokens == token])) == 1 for token in range(16))
     batches = epoch_batches(pairs, Schedule(batch=64), 0, kin)
@@ -218,10 +210,8 @@ def test_principal_directions_keep_cosines_and_even_spreads_out() -> None:
     chance = np.random.default_rng(3)
     n, pieces, d = 4000, 50, 8
     tokens = chance.integers(0, pieces, 5 * n).astype(np.int32)
-    side = untaught(tokens, np.arange(0, 5 * n + 1, 5))
-    pairs = TrainingPairs(
-        side, side, np.ones(n, np.float32), np.zeros(n, np.int8), ["en-de"], np.zeros((0, d), np.float16)
-    )
+    side = untaught_side(tokens, np.arange(0, 5 * n + 1, 5))
+    pairs = untaught_pairs(side, side)
     table = (chance.normal(size=(pieces, d)) * np.arange(1, d + 1)).astype(np.float32)
 
     def sentences(own: np.ndarray) -> np.ndarray:
