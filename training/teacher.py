@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,17 +47,29 @@ def taught(texts: Sequence[tuple[Corpus, str, str]], most: dict[str, int]) -> di
 
 def lessons(texts: dict[str, str], kept: Path) -> NDArray[np.float16]:
     """The teacher's vectors (n, 384) of `texts`, in their order; what the file `kept` holds is not worked out again."""
+    if not texts:
+        return np.zeros((0, DIMENSION), dtype=np.float16)
+    return kept_vectors(texts, kept, "teacher", KEPT_EVERY, teacher_vectors)
+
+
+def kept_vectors(
+    texts: dict[str, str], kept: Path, reader: str, every: int, read: Callable[[list[str]], NDArray[np.float16]]
+) -> NDArray[np.float16]:
+    """The vectors (n, d) that `read` gives `texts` (key → text), in their order; those that the file `kept` holds are not worked out again.
+
+    The file is written after each `every` texts; the log names `reader`.
+    """
     known: dict[str, NDArray[np.float16]] = {}
     if kept.exists():
         with np.load(kept) as file:
             known = dict(zip(file["keys"].tolist(), file["vectors"], strict=True))
     missing = [key for key in texts if key not in known]
-    for start in range(0, len(missing), KEPT_EVERY):
-        part = missing[start : start + KEPT_EVERY]
-        log(f"teacher: {len(missing) - start} texts left")
-        known |= zip(part, teacher_vectors([texts[key] for key in part]), strict=True)
+    for start in range(0, len(missing), every):
+        part = missing[start : start + every]
+        log(f"{reader}: {len(missing) - start} texts left")
+        known |= zip(part, read([texts[key] for key in part]), strict=True)
         np.savez(kept, keys=np.array(list(known)), vectors=np.stack(list(known.values())))
-    return np.stack([known[key] for key in texts]) if texts else np.zeros((0, DIMENSION), dtype=np.float16)
+    return np.stack([known[key] for key in texts])
 
 
 def teacher_folder() -> Path:
