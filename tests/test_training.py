@@ -91,7 +91,8 @@ def test_convolutions_are_trained_over_a_model_and_read_without_torch(data: Path
     """The second tier starts as its base and learns, and its reader gives the vectors that torch gives."""
     shared = ["--data", data, "--evaluation", data / "eval", "--settings", data / "settings.toml", "--work", data / "work", "--out", data / "base", "--vocabulary", "700", "--characters", "100000", "--dimensions", "16", "--epochs", "1", "--batch", "64", "--teaching", "0"]  # fmt: skip
     tier = ["--work", data / "work" / "reduced", "--base", data / "base", "--out", data / "tier", "--near", "8", "--far", "6", "--hidden", "10", "--steps", "8", "--batch", "64", "--teaching", "0"]  # fmt: skip
-    for module, arguments in (("training", shared), ("training.contextual", tier)):
+    again = [*tier, "--start", data / "tier", "--hidden", "12", "--out", data / "again", "--steps", "2"]
+    for module, arguments in (("training", shared), ("training.contextual", tier), ("training.contextual", again)):
         done = subprocess.run(
             [sys.executable, "-m", module, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
         )
@@ -112,6 +113,17 @@ def test_convolutions_are_trained_over_a_model_and_read_without_torch(data: Path
     np.testing.assert_allclose(ours, theirs, atol=5e-4)  # bfloat16 there
     np.testing.assert_allclose(ours[:1], encoder.encode(texts[:1]), atol=1e-6)
     assert np.abs(ours - base.encode(texts)).max() > 5e-3
+    wider = Convolutions(base.rows(np.arange(base.tokenizer.get_vocab_size())), near=9, far=8, hidden=12)
+    wider.load(data / "tier")
+    wider.save(data / "wider", base.fingerprint)
+    np.testing.assert_allclose(ContextualEncoder(data / "wider", data / "base").encode(texts), ours, atol=1e-5)
+    wider.turn_by(np.linalg.qr(np.random.default_rng(3).normal(size=(16, 16)))[0].astype(np.float32))
+    wider.save(data / "turned", base.fingerprint)
+    turned = ContextualEncoder(data / "turned", data / "base").encode(texts)
+    np.testing.assert_allclose(turned @ turned.T, ours @ ours.T, atol=2e-2)  # int8
+    assert np.abs(turned - ours).max() > 0.1
+    with pytest.raises(SystemExit, match="larger than the 16 x 7 asked for; give --near"):
+        Convolutions(base.rows(np.arange(base.tokenizer.get_vocab_size())), near=8, far=6, hidden=7).load(data / "tier")
     with pytest.raises(InputError, match="made for the static model"):
         ContextualEncoder(data / "tier", SHIPPED_MODEL)
 
@@ -244,15 +256,15 @@ def test_the_ensemble_draws_texts_to_both_models_and_to_no_language(tmp_path: Pa
     chance = np.random.default_rng(11)
     speaker = np.array([words.index(text.split("says the ")[1].split(".")[0]) for text in texts])
     other = chance.normal(size=(len(words), DIMENSION)).astype(np.float16)[speaker]
-    found, turn = targets(base, texts, other, 17)
+    found, turn = targets(base, 0.6, texts, other, 17)
     assert found.shape == (len(texts), base.dimension)
     assert turn.shape == (base.dimension, base.dimension)
     np.testing.assert_allclose(np.linalg.norm(found.astype(np.float32), axis=1), 1.0, atol=2e-3)
     spoken = other.astype(np.float32)
     spoken[len(words) ** 3 :] += chance.normal(size=DIMENSION)
-    moved, _ = targets(base, texts, spoken.astype(np.float16), 17)
+    moved, _ = targets(base, 0.6, texts, spoken.astype(np.float16), 17)
     np.testing.assert_allclose(np.abs((found * moved).astype(np.float32).sum(axis=1)).min(), 1.0, atol=2e-2)
-    silent, _ = targets(base, texts, np.zeros_like(other), 17)
+    silent, _ = targets(base, 0.6, texts, np.zeros_like(other), 17)
     with_other, alone = (own.astype(np.float32) @ own[0].astype(np.float32) for own in (found, silent))
     own = base.encode(texts)
     assert np.corrcoef(alone, own @ own[0])[0, 1] > 0.95

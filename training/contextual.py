@@ -1,7 +1,8 @@
 """``python -m training.contextual``: convolutions over the token vectors of a static model (see ``align.contextual``).
 
 Takes the pairs, the texts and the tokenizer that ``python -m training`` left in its work folder; the base's table stays as it is, so
-that the tier adds little to it. Saves its state every 500 steps and goes on from it.
+that the tier adds little to it. Saves its state every 500 steps and goes on from it. With ``--start`` a trained tier goes on: its own vectors take the
+base's place in the ensemble (Furlanello et al. 2018, "Born Again Neural Networks", section 3).
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from align.contextual import SCALE, ContextualEncoder
-from align.embedding import SHIPPED_MODEL, StaticEncoder
+from align.embedding import SHIPPED_MODEL, Encoder, StaticEncoder
 from training.card import RECORD, contextual_card
 from training.development import development_accuracy, read_development
-from training.ensemble import all_other_vectors, read_texts, targets
+from training.ensemble import WEIGHT, all_other_vectors, read_texts, targets
 from training.loss import FAST
 from training.pairs import log
 from training.prepare import DEVELOPMENT, READ, Side, TrainingPairs, prepared
@@ -31,7 +32,15 @@ from training.train import Schedule, TextModel, train
 NEAR, FAR, HIDDEN = 384, 192, 384
 """Units of the first layer, of the second, and of the hidden layer."""
 SCHEDULE = Schedule(
-    steps=1800, rate=0.002, warmup=0.03, margin=0.0, teaching=10.0, dropout=0.05, kin_from=0, average_from=0.85
+    epochs=10,
+    steps=1800,
+    rate=0.002,
+    warmup=0.03,
+    margin=0.0,
+    teaching=10.0,
+    dropout=0.05,
+    kin_from=0,
+    average_from=0.85,
 )
 MOST_TOKENS = 44
 """Of a side of a pair; longer ones cost more than they teach."""
@@ -59,7 +68,7 @@ class _SumOfTexts(torch.autograd.Function):
 
 
 class Convolutions(TextModel):
-    """``align.contextual.ContextualEncoder`` as torch trains it; gives the base's vectors, turned by `turn` (d, d) if given, before the first step."""
+    """``align.contextual.ContextualEncoder`` as torch trains it; gives the base's vectors before the first step."""
 
     def __init__(
         self,
@@ -67,7 +76,6 @@ class Convolutions(TextModel):
         near: int = NEAR,
         far: int = FAR,
         hidden: int = HIDDEN,
-        turn: NDArray[np.float32] | None = None,
     ) -> None:
         super().__init__()
         d = table.shape[1]
@@ -88,7 +96,7 @@ class Convolutions(TextModel):
         self.far = drawn(d, WINDOW * far, (2 * WINDOW * d) ** -0.5)
         self.far_units = drawn(near, WINDOW * far, (WINDOW * near) ** -0.5)
         self.far_bias, self.far_gate, self.far_out = none(far), none(far), none(far, d)
-        self.turn = torch.nn.Parameter(torch.eye(d) if turn is None else torch.from_numpy(turn.copy()))
+        self.turn = torch.nn.Parameter(torch.eye(d))
         self.hidden, self.hidden_bias, self.hidden_out = drawn(d, hidden, 0.5 * d**-0.5), none(hidden), none(hidden, d)
 
     def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
@@ -122,16 +130,34 @@ class Convolutions(TextModel):
         found: torch.Tensor = unit @ self.turn + hidden @ self.hidden_out
         return found
 
+    def turn_by(self, turn: NDArray[np.float32]) -> None:
+        """Give from now on the vectors that it has given, turned by `turn` (d, d)."""
+        for matrix in (self.turn, self.hidden_out):
+            matrix.data @= torch.from_numpy(turn)
+
     def token_vectors(self) -> NDArray[np.float32]:
         return np.asarray(self.rows.numpy(), dtype=np.float32)
 
     def load(self, folder: Path) -> None:
-        """Take the parameters that `save` wrote."""
+        """Take the parameters that `save` wrote of a tier with as many units or fewer; it gives the same vectors, and the units that it lacks stay as drawn.
+
+        Raises SystemExit where it has more.
+        """
         with safe_open(str(folder / WEIGHTS), framework="pt") as tensors:
             names = set(tensors.keys())
             for name, parameter in self.named_parameters():
                 scale = tensors.get_tensor(name + SCALE) if name + SCALE in names else 1.0
-                parameter.data.copy_((tensors.get_tensor(name).float() * scale).view(parameter.shape))
+                held = tensors.get_tensor(name).float() * scale
+                # A unit's column stands once for each place in the window.
+                places = WINDOW if name in ("near", "far", "far_units") else 1
+                mine, held = (found.view(-1, places, found.shape[-1] // places) for found in (parameter.data, held))
+                if held.shape[0] > mine.shape[0] or held.shape[2] > mine.shape[2]:
+                    raise SystemExit(
+                        f"{folder}: its `{name}` is {held.shape[0]} x {held.shape[2]}, larger than the {mine.shape[0]} x {mine.shape[2]} asked for; "
+                        "give --near, --far and --hidden at least as many units as it has"
+                    )
+                mine[held.shape[0] :, :, : held.shape[2]] = 0.0  # so that its units do not see those that it lacks
+                mine[: held.shape[0], :, : held.shape[2]] = held
 
     def save(self, folder: Path, base: str) -> None:
         """Write what ``ContextualEncoder`` reads; `base` is the fingerprint of the static model."""
@@ -148,11 +174,11 @@ class Convolutions(TextModel):
 
 
 def lessons(
-    base: StaticEncoder, pairs: TrainingPairs, work: Path, seed: int
+    own: Encoder, share: float, pairs: TrainingPairs, work: Path, seed: int
 ) -> tuple[TrainingPairs, NDArray[np.float32]]:
     """The pairs with the ensemble's vectors to be drawn to, drawn as this tier needs them, and where the training begins: see ``training.ensemble.targets``."""
     texts = read_texts(work / READ)
-    vectors, turn = targets(base, texts, all_other_vectors(texts, work / "other.npz"), seed)
+    vectors, turn = targets(own, share, texts, all_other_vectors(texts, work / "other.npz"), seed)
 
     def taught(side: Side) -> Side:
         return replace(side, lesson=side.read)
@@ -185,28 +211,39 @@ def main() -> None:
     parser.add_argument("--near", type=int, default=NEAR, help="units of the first layer")
     parser.add_argument("--far", type=int, default=FAR, help="of the second layer")
     parser.add_argument("--hidden", type=int, default=HIDDEN, help="of the hidden layer")
-    parser.add_argument("--start", type=Path, default=None, help="the folder of a tier to train on, with as many units")
-    parser.add_argument("--steps", type=int, default=SCHEDULE.steps)
+    parser.add_argument(
+        "--start",
+        type=Path,
+        default=None,
+        help="the folder of a tier to train on, with as many units or fewer; it takes the base's place in the ensemble",
+    )
+    parser.add_argument("--share", type=float, default=WEIGHT, help="of the ensemble's other model")
+    parser.add_argument("--epochs", type=int, default=SCHEDULE.epochs, help="at most so many")
+    parser.add_argument("--steps", type=int, default=SCHEDULE.steps, help="at most so many")
     parser.add_argument("--rate", type=float, default=SCHEDULE.rate, help="Adam's learning rate at its peak")
     parser.add_argument("--seed", type=int, default=SCHEDULE.seed)
     parser.add_argument("--batch", type=int, default=SCHEDULE.batch)
     parser.add_argument("--teaching", type=float, default=SCHEDULE.teaching, help="weight of the ensemble; 0: none")
     options = parser.parse_args()
-    given = {name: vars(options)[name] for name in ("steps", "rate", "seed", "batch", "teaching")}
+    given = {name: vars(options)[name] for name in ("epochs", "steps", "rate", "seed", "batch", "teaching")}
     schedule = replace(SCHEDULE, **given)
     base = StaticEncoder(options.base)
     pairs = prepared(options.work, options.base / "tokenizer.json")
-    turn: NDArray[np.float32] | None = None
-    if schedule.teaching:
-        pairs, turn = lessons(base, pairs, options.work, schedule.seed)
     torch.manual_seed(schedule.seed)
     rows = base.rows(np.arange(base.tokenizer.get_vocab_size()))
-    model = Convolutions(rows, options.near, options.far, options.hidden, turn)
+    model = Convolutions(rows, options.near, options.far, options.hidden)
+    own: Encoder = base
     before: list[dict[str, object]] = []
     if options.start:
+        own = ContextualEncoder(options.start, options.base)
         model.load(options.start)
         before = json.loads((options.start / RECORD).read_text(encoding="utf-8"))["schedules"]
-    train(model, pairs, schedule, options.work / "contextual.pt")
+        before = [{"share": WEIGHT, **earlier} for earlier in before]  # earlier records name none
+    if schedule.teaching:
+        pairs, turn = lessons(own, options.share, pairs, options.work, schedule.seed)
+        model.turn_by(turn)
+    begun = f"{own.fingerprint}-{options.near}-{options.far}-{options.hidden}-{options.share:g}"
+    train(model, pairs, schedule, options.work / f"contextual-{begun}.pt")
     model.save(options.out, base.fingerprint)
     megabytes = (options.out / WEIGHTS).stat().st_size / 1e6
     record = {
@@ -215,7 +252,7 @@ def main() -> None:
         "hidden": options.hidden,
         "megabytes": round(megabytes, 2),
         "read": len(pairs.teacher) if schedule.teaching else 0,
-        "schedules": [*before, asdict(schedule)],
+        "schedules": [*before, {**asdict(schedule), "share": options.share}],
     }
     (options.out / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     (options.out / "README.md").write_text(contextual_card(record, None), encoding="utf-8")

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from align.embedding import StaticEncoder
+from align.embedding import Encoder
 from align.records import Vectors
 from training.pairs import Corpus
 from training.teacher import kept_vectors
@@ -99,11 +99,11 @@ def all_other_vectors(texts: Sequence[str], kept: Path) -> NDArray[np.float16]:
 
 
 def targets(
-    base: StaticEncoder, texts: Sequence[str], other: NDArray[np.float16], seed: int
+    base: Encoder, share: float, texts: Sequence[str], other: NDArray[np.float16], seed: int
 ) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
     """The vectors (n, d) of unit length to which texts are drawn, d as `base` has, and the map (d, d) that brings the base's own vectors nearest to them.
 
-    A target is the base's vector and the other one's after it, in the d principal directions of a sample of sentences. From the other one's vector the mean of
+    A target is the base's vector and the other one's after it, with `share` times the base's weight in a cosine, in the d principal directions of a sample of sentences. From the other one's vector the mean of
     Japanese or of the other texts is taken first: it tells the language and nothing else.
     """
     chance = np.random.default_rng(seed)
@@ -117,7 +117,7 @@ def targets(
 
     def both(members: NDArray[np.int64]) -> Vectors:
         beside = _unit(other[members].astype(np.float32) - means[japanese[members].astype(np.int64)])
-        return np.concatenate([own[members].astype(np.float32), WEIGHT**0.5 * beside], axis=1)
+        return np.concatenate([own[members].astype(np.float32), share**0.5 * beside], axis=1)
 
     sentences = np.flatnonzero([len(text) > SENTENCE for text in texts])
     sample = both(np.sort(chance.permutation(sentences)[:SAMPLE]))
