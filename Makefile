@@ -42,6 +42,11 @@ train: $(ENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[teacher]'
 	$(BIN)/python -m training.dictionaries --out training/work/dictionaries
 	$(BIN)/python -m training --data ../shared/data/parallel training/work/dictionaries --tokenizer align/models/samestory-static/tokenizer.json
+	$(BIN)/python -m training.contextual --base training/work/model --out training/work/first
+	$(BIN)/python -m training.contextual --base training/work/model --start training/work/first --out training/work/teacher --far 256 --hidden 512 --share 0.4 --teaching 3 --steps 4000 --rate 0.0015
+	$(BIN)/python -m training.bigrams --base training/work/model --teacher training/work/teacher --out training/work/bigrams
+	$(BIN)/python -m training.name_bigrams --base training/work/bigrams --lists training/work/dictionaries/jmnedict_surname.en-ja.tsv.xz training/work/dictionaries/jmnedict_person.en-ja.tsv.xz --out training/work/samestory-static
+	$(BIN)/python -m training.contextual --base training/work/samestory-static --out training/work/samestory-contextual --far 256 --hidden 512 --share 0.4 --teaching 3 --rate 0.0015
 
 clean:
 	rm -rf $(ENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

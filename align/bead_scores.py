@@ -34,9 +34,6 @@ SHAPES: tuple[Shape, ...] = tuple(
 BLOCK_CELLS = 4_000
 """Cells scored at a time: their word similarities take about 10 MB."""
 
-SUMMED = 256
-"""Sentences whose word vectors are summed at a time."""
-
 Floats = NDArray[np.float32]
 
 
@@ -136,7 +133,7 @@ class SentenceVectors:
 def embed_sentences(sentences: Sequence[str], encoder: Encoder) -> SentenceVectors:
     """The vectors of all groups of up to `LARGEST_GROUP` neighbours, and of the words where the model is static.
 
-    With a static model a group's vector is the sum of its tokens' vectors; any other model reads the
+    With a static model a group's vector is made of its sentences' sums; any other model reads the
     joined sentences.
     """
     n = len(sentences)
@@ -152,17 +149,11 @@ def embed_sentences(sentences: Sequence[str], encoder: Encoder) -> SentenceVecto
     rows = encoder.rows(np.maximum(distinct, 0))  # (u, d)
     rows[distinct < 0] = 0.0  # signs without a token: no evidence, but a place in the text
     firsts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    sums = np.zeros((n + 1, rows.shape[1]))
-    for start in range(0, n, SUMMED):
-        last = min(start + SUMMED, n)
-        end = int(firsts[last]) if last < n else len(words)
-        sums[start + 1 : last + 1] = np.add.reduceat(
-            rows[words[firsts[start] : end]], firsts[start:last] - firsts[start]
-        )
-    sums = np.cumsum(sums, axis=0)
+    sums = np.concatenate([np.zeros((1, encoder.dimension)), np.cumsum(encoder.sums(ids), axis=0, dtype=np.float64)])
     ends = np.arange(1, n + 1)
     windows = [
-        unit((sums[ends] - sums[np.maximum(ends - size, 0)]).astype(np.float32)) for size in range(1, LARGEST_GROUP + 1)
+        encoder.finished((sums[ends] - sums[np.maximum(ends - size, 0)]).astype(np.float32))
+        for size in range(1, LARGEST_GROUP + 1)
     ]
     lengths = np.linalg.norm(rows, axis=1).astype(np.float32)
     weights = lengths[words]

@@ -1,9 +1,9 @@
 """The contextual tier: token vectors that look at their neighbours before they are added up.
 
-To the sum of a text's static token vectors comes what two layers of convolutions see in it (Kim 2014, "Convolutional Neural
+To the sum of a text's static vectors, those of its tokens and of its bigrams, comes what two layers of convolutions see in it (Kim 2014, "Convolutional Neural
 Networks for Sentence Classification", section 2, with a sum in place of the maximum), so that word order counts:
 "not" belongs to what it stands beside. A unit of the first layer sees three tokens, one of the second five. The sum is then turned into the space in
-which the tier was taught, and a hidden layer adds what cannot be said by turning alone. The layers' input is the static table itself, so that all this tier
+which the tier was taught, and a hidden layer, in the place of the static model's own, adds what cannot be said by turning alone. The layers' input is the static table itself, so that all this tier
 adds to the shipped folder is a few small matrices.
 """
 
@@ -15,14 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from align.embedding import StaticEncoder, weights_digest
+from align.embedding import StaticEncoder, unit_rows, weights_digest
 from align.errors import InputError
+from align.hidden_layer import HiddenLayer, scaled
 from align.records import Vectors
 
 BLOCK = 512
 """Tokens that are worked on at a time, so that what belongs to them stays in the processor's cache."""
-SCALE = ".scale"
-"""What stands after a matrix's name in that of its columns' scales."""
 
 
 class ContextualEncoder(StaticEncoder):
@@ -42,7 +41,7 @@ class ContextualEncoder(StaticEncoder):
 
         weights = folder / "model.safetensors"
         with safe_open(str(weights), framework="numpy") as tensors:
-            held = {name: tensors.get_tensor(name).astype(np.float32) for name in tensors.keys()}  # noqa: SIM118 - no dict
+            held = scaled({name: tensors.get_tensor(name) for name in tensors.keys()})  # noqa: SIM118 - no dict
             trained_on = (tensors.metadata() or {}).get("base")
         if trained_on != self.fingerprint:
             raise InputError(
@@ -52,12 +51,15 @@ class ContextualEncoder(StaticEncoder):
             raise InputError(f"{folder}: a contextual tier of an earlier version, of one layer; train it anew")
         self.name = folder.name
         self.fingerprint = weights_digest(weights, base / "model.safetensors", base / "tokenizer.json")
-        scales = {name.removesuffix(SCALE): held.pop(name) for name in list(held) if name.endswith(SCALE)}
         self._length = float(held.pop("length")[0])
-        self._held = {name: tensor * scales.get(name, 1.0) for name, tensor in held.items()}
+        self._hidden = HiddenLayer(*(held.pop(name) for name in HiddenLayer.NAMES))
+        self._held = held
 
-    def _sums(self, flat: NDArray[np.int64], bounds: NDArray[np.int64], many: bool) -> Vectors:
+    def _vectors(self, flat: NDArray[np.int64], bounds: NDArray[np.int64], many: bool) -> Vectors:
         held = self._held
+        sums = (
+            self._sums(flat, bounds, True) / self._length
+        )  # one way for all: a text's vector is the same in any batch
         near_units, far_units = len(held["near_bias"]), len(held["far_bias"])
         distinct, column = np.unique(flat, return_inverse=True)
         rows = np.concatenate([self.rows(distinct) / self._length, held["edge"][None]])
@@ -69,7 +71,7 @@ class ContextualEncoder(StaticEncoder):
         left[bounds[:-1]] = edge
         right = np.concatenate([column[1:], [edge]])
         right[bounds[1:] - 1] = edge
-        sums = np.empty((len(bounds) - 1, self.dimension), dtype=np.float32)
+        vectors = np.empty_like(sums)
         for first, last in _blocks(bounds):
             here = slice(bounds[first], bounds[last])
             starts = bounds[first:last] - bounds[first]
@@ -85,14 +87,13 @@ class ContextualEncoder(StaticEncoder):
             wider[1:] += onward
             wider[:-1] += back
             np.maximum(wider, 0.0, out=wider)
-            weight = 1.0 + seen @ held["near_gate"] + wider @ held["far_gate"]
-            summed = np.add.reduceat(rows[column[here]] * weight[:, None], starts)
+            weight = seen @ held["near_gate"] + wider @ held["far_gate"]
+            summed = sums[first:last] + np.add.reduceat(rows[column[here]] * weight[:, None], starts)
             summed += np.add.reduceat(seen, starts) @ held["near_out"]
             summed += np.add.reduceat(wider, starts) @ held["far_out"]
             summed /= np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-12)
-            hidden = np.maximum(summed @ held["hidden"] + held["hidden_bias"], 0.0)
-            sums[first:last] = summed @ held["turn"] + hidden @ held["hidden_out"]
-        return sums
+            vectors[first:last] = summed @ held["turn"] + self._hidden.added(summed)
+        return unit_rows(vectors)
 
 
 def _window(

@@ -13,6 +13,8 @@ import json
 import logging
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.errors import InputError
+from align.hidden_layer import HiddenLayer
 from align.records import Vectors
+from align.threads import THREADS
+from align.token_table import Bigrams, TokenTable
 
 log = logging.getLogger("samestory")
 
@@ -30,7 +35,7 @@ BATCH = 1024
 POOLED = 32
 """Texts pooled at a time in a small call: few enough that their token vectors stay in the processor's cache."""
 LARGE = 256
-"""Texts in a call from which scipy pools: a third of numpy's time, but its import takes longer than a small command."""
+"""Texts in a call from which scipy pools, so many at a time: a third of numpy's time, but its import takes longer than a small command."""
 REMEMBERED = 200_000
 """Words whose pieces the tokenizer remembers, some 20 MB when full; its default of 10,000 holds one language's news."""
 RECENT = 4096
@@ -69,10 +74,10 @@ def _refuse_blank(texts: Sequence[str]) -> None:
 
 
 class StaticEncoder:
-    """The mean of a text's token vectors, of unit length: a StaticEmbedding folder read without torch.
+    """The sum of a text's token vectors, of unit length: a static model's folder, read without torch.
 
-    Gives the vectors that ``SentenceTransformer(folder)`` gives. Reads float weights and the
-    quantised form (int8 rows with a scale each). A text of any length is embedded whole.
+    Reads a StaticEmbedding folder, and gives the vectors that ``SentenceTransformer(folder)`` gives. Where the folder has them, to the sum come the vectors
+    of the text's bigrams (``align.token_table``), and to the sum's direction what a hidden layer sees in it (``align.hidden_layer``). A text of any length is embedded whole.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -88,18 +93,15 @@ class StaticEncoder:
         self.tokenizer.no_truncation()
         if hasattr(self.tokenizer.model, "_resize_cache"):  # a word-level model has none
             self.tokenizer.model._resize_cache(REMEMBERED)
-        with safe_open(str(weights), framework="numpy") as tensors:
-            names = set(tensors.keys())
-            if "embedding.weight" in names:
-                self._rows = np.asarray(tensors.get_tensor("embedding.weight"))
-                self._scales = None
-            else:
-                self._rows = np.asarray(tensors.get_tensor("embeddings"))  # (pieces, d), int8 where quantised
-                self._scales = tensors.get_tensor("weights").astype(np.float32) if "weights" in names else None
+        with safe_open(str(weights), framework="numpy") as held:
+            tensors = {name: held.get_tensor(name) for name in held.keys()}  # noqa: SIM118 - no dict
+        self._table = TokenTable(tensors)
+        n_rows, self.dimension = self._table.shape
+        self.bigrams = Bigrams.of(tensors, n_rows)
+        self.head = HiddenLayer.of(tensors)
         self._recent: dict[str, list[int]] = {}
         self.name = folder.name
         self.fingerprint = weights_digest(weights, vocabulary)
-        self.dimension = int(self._rows.shape[1])
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """The piece ids of each text."""
@@ -112,60 +114,80 @@ class StaticEncoder:
         return [recent[text] for text in texts]
 
     def rows(self, ids: Sequence[int] | NDArray[np.int64]) -> Vectors:
-        """Token vectors (len(ids), d), not normalised: their lengths are the weights that training gave them."""
-        picked = self._rows.take(ids, axis=0).astype(np.float32)
-        if self._scales is not None:
-            picked *= self._scales.take(ids)[:, None]
-        return picked
+        """Token vectors (len(ids), d), not normalised: their lengths are the weights that training gave them. Those of bigrams come after the tokens'."""
+        return self._table.rows(ids)
 
     def unit_rows(self, ids: Sequence[int] | NDArray[np.int32]) -> Vectors:
         """Token vectors (len(ids), d) of unit length; a row of zeros stays one."""
-        picked = self._rows.take(ids, axis=0).astype(np.float32)
-        return np.asarray(picked / np.maximum(np.sqrt(np.einsum("ij,ij->i", picked, picked)), 1e-12)[:, None])
+        return unit_rows(self.rows(np.asarray(ids, dtype=np.int64)))
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         _refuse_blank(texts)
         out = np.empty((len(texts), self.dimension), dtype=np.float32)
-        for start in range(0, len(texts), BATCH):
-            ids = self.token_ids(texts[start : start + BATCH])
-            lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
-            if not lengths.all():
-                number = start + int(np.flatnonzero(lengths == 0)[0])
-                raise InputError(
-                    f"text {number + 1} of {len(texts)} ({texts[number][:40]!r}) has no token and so no vector; leave it out"
+        many = len(texts) >= LARGE
+        with ThreadPoolExecutor(THREADS) if many else nullcontext() as beside:
+            for start in range(0, len(texts), BATCH):
+                flat, bounds = _end_to_end(self.token_ids(texts[start : start + BATCH]))
+                if not (lengths := np.diff(bounds)).all():
+                    number = start + int(np.flatnonzero(lengths == 0)[0])
+                    raise InputError(
+                        f"text {number + 1} of {len(texts)} ({texts[number][:40]!r}) has no token and so no vector; leave it out"
+                    )
+                parts = [bounds[first : first + LARGE + 1] for first in range(0, len(lengths), LARGE)]
+                tokens = [flat[part[0] : part[-1]] for part in parts]
+                found = (beside.map if beside else map)(
+                    self._vectors, tokens, [part - part[0] for part in parts], itertools.repeat(many)
                 )
-            flat = np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int64, count=int(lengths.sum()))
-            bounds = np.concatenate([[0], np.cumsum(lengths)])
-            out[start : start + len(ids)] = self._sums(flat, bounds, len(texts) >= LARGE)
-        # The mean's divisor falls away when rows are brought to unit length.
-        unit: Vectors = out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
-        return unit
+                np.concatenate(list(found), out=out[start : start + len(lengths)])
+        return out
+
+    def sums(self, ids: Sequence[Sequence[int]]) -> Vectors:
+        """The sums (n, d) of the vectors of texts' tokens and bigrams, not normalised; zeros for a text without a token."""
+        held = np.flatnonzero([len(own) for own in ids])
+        found = np.zeros((len(ids), self.dimension), dtype=np.float32)
+        for start in range(0, len(held), LARGE):
+            part = held[start : start + LARGE]
+            found[part] = self._sums(*_end_to_end([ids[number] for number in part]), len(held) >= LARGE)
+        return found
+
+    def finished(self, sums: Vectors) -> Vectors:
+        """Vectors (n, d) of unit length from sums (n, d) of token vectors, those of any number of texts together; zeros stay zeros."""
+        vectors = unit_rows(sums)
+        if self.head is not None:
+            vectors = unit_rows(vectors + self.head.added(vectors))
+            vectors[~sums.any(axis=1)] = 0.0
+        return vectors
+
+    def _vectors(self, flat: NDArray[np.int64], bounds: NDArray[np.int64], many: bool) -> Vectors:
+        """Vectors (n, d) of unit length of n texts of a call with `many`; text i has the tokens ``flat[bounds[i]:bounds[i + 1]]``, at least one."""
+        return self.finished(self._sums(flat, bounds, many))
 
     def _sums(self, flat: NDArray[np.int64], bounds: NDArray[np.int64], many: bool) -> Vectors:
-        """The sums (n, d) of the token vectors of n texts, of a call with `many`; text i has the tokens ``flat[bounds[i]:bounds[i + 1]]``."""
-        return self._sums_of_many(flat, bounds) if many else self._sums_of_few(flat, bounds)
+        if self.bigrams:
+            flat, bounds = self.bigrams.joined(flat, bounds)
+        return self._table.sums(flat, bounds) if many else self._sums_of_few(flat, bounds)
 
     def _sums_of_few(self, flat: NDArray[np.int64], bounds: NDArray[np.int64]) -> Vectors:
+        """Row by row, as the sparse product adds them: the same to the last bit."""
         sums = np.empty((len(bounds) - 1, self.dimension), dtype=np.float32)
         for part in range(0, len(sums), POOLED):
-            last = min(part + POOLED, len(sums))
-            rows = self.rows(flat[bounds[part] : bounds[last]])
-            sums[part:last] = np.add.reduceat(rows, bounds[part:last] - bounds[part], axis=0)
+            rows = self.rows(flat[bounds[part] : bounds[min(part + POOLED, len(sums))]])
+            for number in range(part, min(part + POOLED, len(sums))):
+                start, end = bounds[number : number + 2] - bounds[part]
+                np.add.reduce(rows[start:end], axis=0, out=sums[number])
         return sums
 
-    def _sums_of_many(self, flat: NDArray[np.int64], bounds: NDArray[np.int64]) -> Vectors:
-        """The same by a sparse product with the rows of the distinct tokens, each brought to float once."""
-        from scipy.sparse import csr_array
 
-        present = np.zeros(len(self._rows), dtype=np.bool_)
-        present[flat] = True
-        distinct = np.flatnonzero(present)
-        column = np.zeros(len(self._rows), dtype=np.int64)
-        column[distinct] = np.arange(len(distinct))
-        counts = csr_array(
-            (np.ones(len(flat), dtype=np.float32), column[flat], bounds), shape=(len(bounds) - 1, len(distinct))
-        )
-        return np.asarray(counts @ self.rows(distinct), dtype=np.float32)
+def _end_to_end(ids: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The tokens of n texts one after the other, and where each text begins and the last one ends (n + 1,)."""
+    bounds = np.concatenate([[0], np.cumsum(np.fromiter(map(len, ids), dtype=np.int64, count=len(ids)))])
+    return np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int64, count=int(bounds[-1])), bounds
+
+
+def unit_rows(vectors: Vectors) -> Vectors:
+    """The same rows (n, d) of unit length; one of zeros stays one."""
+    found: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return found
 
 
 class SentenceTransformerEncoder:
@@ -221,12 +243,12 @@ class SentenceTransformerEncoder:
 
 
 def is_static_folder(folder: Path) -> bool:
-    """Whether `folder` holds a StaticEmbedding that the light reader reads."""
+    """Whether `folder` holds a StaticEmbedding, or a model with bigrams, that the light reader reads."""
     modules = folder / "modules.json"
     if not modules.is_file():
         return False
     kinds = [entry["type"].rsplit(".", 1)[-1] for entry in json.loads(modules.read_text(encoding="utf-8"))]
-    return kinds in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"])
+    return kinds[:1] in (["StaticEmbedding"], ["BigramEmbedding"]) and kinds[1:] in ([], ["Normalize"])
 
 
 def is_contextual_folder(folder: Path) -> bool:

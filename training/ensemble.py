@@ -130,6 +130,14 @@ def targets(
     return found, np.asarray(turn, dtype=np.float32)
 
 
+def turn_onto(encoder: Encoder, texts: Sequence[str], vectors: NDArray[np.float16], seed: int) -> NDArray[np.float32]:
+    """The map (d, d) that brings an encoder's own vectors of a sample of the texts nearest to `vectors` (n, d), one a text, in least squares."""
+    sentences = [number for number, text in enumerate(texts) if len(text) > SENTENCE]
+    sample = np.sort(np.random.default_rng(seed).permutation(sentences)[:SAMPLE])
+    own = encoder.encode([texts[number] for number in sample])
+    return np.asarray(np.linalg.lstsq(own, vectors[sample].astype(np.float32), rcond=None)[0], dtype=np.float32)
+
+
 def _parts(n: int) -> Iterator[NDArray[np.int64]]:
     return (np.arange(first, min(first + PART, n)) for first in range(0, n, PART))
 
