@@ -127,7 +127,7 @@ class StaticEncoder:
         many = len(texts) >= LARGE
         with ThreadPoolExecutor(THREADS) if many else nullcontext() as beside:
             for start in range(0, len(texts), BATCH):
-                flat, bounds = _end_to_end(self.token_ids(texts[start : start + BATCH]))
+                flat, bounds = end_to_end(self.token_ids(texts[start : start + BATCH]))
                 if not (lengths := np.diff(bounds)).all():
                     number = start + int(np.flatnonzero(lengths == 0)[0])
                     raise InputError(
@@ -147,7 +147,7 @@ class StaticEncoder:
         found = np.zeros((len(ids), self.dimension), dtype=np.float32)
         for start in range(0, len(held), LARGE):
             part = held[start : start + LARGE]
-            found[part] = self._sums(*_end_to_end([ids[number] for number in part]), len(held) >= LARGE)
+            found[part] = self._sums(*end_to_end([ids[number] for number in part]), len(held) >= LARGE)
         return found
 
     def finished(self, sums: Vectors) -> Vectors:
@@ -178,7 +178,7 @@ class StaticEncoder:
         return sums
 
 
-def _end_to_end(ids: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def end_to_end(ids: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The tokens of n texts one after the other, and where each text begins and the last one ends (n + 1,)."""
     bounds = np.concatenate([[0], np.cumsum(np.fromiter(map(len, ids), dtype=np.int64, count=len(ids)))])
     return np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int64, count=int(bounds[-1])), bounds

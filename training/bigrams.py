@@ -66,9 +66,14 @@ def frequent_bigrams(pairs: TrainingPairs, most: int, n_tokens: int) -> NDArray[
         top = np.argsort(-count, kind="stable")[:most]
         keys.append(distinct[top])
         counts.append(count[top])
+    return named(ranked(keys, counts), n_tokens)
+
+
+def ranked(keys: Sequence[NDArray[np.int64]], counts: Sequence[NDArray[np.float64]]) -> NDArray[np.int64]:
+    """All the keys, those seen most often first; of two that share a place the first alone."""
     every = np.concatenate(keys)[np.argsort(-np.concatenate(counts), kind="stable")]
     _, firsts = np.unique(slots_of(every), return_index=True)
-    return named(every[np.sort(firsts)], n_tokens)
+    return every[np.sort(firsts)]
 
 
 def counted_bigrams(

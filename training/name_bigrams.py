@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch.nn import functional
 
-from align.embedding import StaticEncoder
+from align.embedding import StaticEncoder, end_to_end
 from align.measures import retrieval_accuracy
 from align.token_table import REACH, Bigrams, packed, slots_of
-from training.bigrams import counted_bigrams, named, rounded, rounding
+from training.bigrams import counted_bigrams, named, ranked, rounded, rounding
 from training.card import RECORD, model_card
 from training.loss import FAST, ranking_loss, repeated
 from training.pairs import log
@@ -35,17 +35,12 @@ WEIGHTS = "model.safetensors"
 
 def new_bigrams(texts: Sequence[Sequence[int]], base: Bigrams, most: int) -> NDArray[np.int64]:
     """The bigrams (n, 3), as ``training.bigrams.frequent_bigrams`` gives them, that texts (token ids) hold most often and `base` does not; of those that share a place, also with one of `base`, the first."""
-    lengths = np.array(list(map(len, texts)))
-    flat = np.fromiter((number for text in texts for number in text), np.int64, int(lengths.sum()))
-    bounds = np.concatenate([[0], np.cumsum(lengths)])
+    flat, bounds = end_to_end(texts)
     counted = [
         counted_bigrams([(flat, bounds, np.ones(len(texts), dtype=np.float32))], distance, base.n_tokens)
         for distance in range(1, REACH + 1)
     ]
-    every = np.concatenate([keys for keys, _ in counted])
-    every = every[np.argsort(-np.concatenate([counts for _, counts in counted]), kind="stable")]
-    _, firsts = np.unique(slots_of(every), return_index=True)
-    every = every[np.sort(firsts)]
+    every = ranked([keys for keys, _ in counted], [counts for _, counts in counted])
     every = every[~np.isin(slots_of(every), slots_of(base.keys))][:most]
     return named(np.sort(every), base.n_tokens)
 
@@ -89,9 +84,7 @@ def main() -> None:
     optimiser = torch.optim.Adam([rows], lr=options.rate, betas=(0.9, 0.99), eps=1e-10)
 
     def vectors(side: int, members: NDArray[np.int64]) -> torch.Tensor:
-        texts = [sides[side][number] for number in members.tolist()]
-        bounds = np.concatenate([[0], np.cumsum(list(map(len, texts)))])
-        flat, bounds = found.joined(np.array([number for text in texts for number in text], dtype=np.int64), bounds)
+        flat, bounds = found.joined(*end_to_end([sides[side][number] for number in members.tolist()]))
         of_bigram = flat >= found.n_tokens
         starts = np.concatenate([[0], np.cumsum(of_bigram)])[bounds[:-1]]
         own = functional.embedding_bag(
