@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ from training.ensemble import read_texts, turn_onto
 from training.model_folder import write_bigram_model
 from training.pairs import log
 from training.prepare import DEVELOPMENT, READ, TrainingPairs, prepared
-from training.train import Schedule, TextModel, train
+from training.train import Schedule, TextModel, add_schedule, chosen_schedule, train
 
 EACH = 45_056
 """Bigrams of each distance."""
@@ -168,9 +168,6 @@ def main() -> None:
         prog="python -m training.bigrams", description="Train rows for bigrams beside those of a static model's tokens."
     )
     parser.add_argument(
-        "--work", type=Path, default=Path("training/work/reduced"), help="what `python -m training` left for it"
-    )
-    parser.add_argument(
         "--base",
         type=Path,
         default=Path("training/work/model"),
@@ -188,15 +185,9 @@ def main() -> None:
     parser.add_argument(
         "--share", type=float, default=SHARE, help="weight of the encoder beside the contextual tier's 1"
     )
-    parser.add_argument("--steps", type=int, default=SCHEDULE.steps, help="at most so many")
-    parser.add_argument("--rate", type=float, default=SCHEDULE.rate, help="Adam's learning rate at its peak")
-    parser.add_argument("--seed", type=int, default=SCHEDULE.seed)
-    parser.add_argument("--batch", type=int, default=SCHEDULE.batch)
-    parser.add_argument("--teaching", type=float, default=SCHEDULE.teaching, help="weight of the ensemble; 0: none")
+    add_schedule(parser, SCHEDULE)
     options = parser.parse_args()
-    schedule = replace(
-        SCHEDULE, **{name: vars(options)[name] for name in ("steps", "rate", "seed", "batch", "teaching")}
-    )
+    schedule = chosen_schedule(options, SCHEDULE)
     base = StaticEncoder(options.base)
     pairs = prepared(options.work, options.base / "tokenizer.json")
     torch.manual_seed(schedule.seed)

@@ -29,7 +29,7 @@ from training.loss import FAST
 from training.model_folder import quantised_matrices
 from training.pairs import log
 from training.prepare import DEVELOPMENT, READ, Side, TrainingPairs, prepared
-from training.train import Schedule, TextModel, train
+from training.train import Schedule, TextModel, add_schedule, chosen_schedule, train
 
 NEAR, FAR, HIDDEN = 384, 192, 384
 """Units of the first layer, of the second, and of the hidden layer."""
@@ -221,9 +221,6 @@ def main() -> None:
         prog="python -m training.contextual", description="Train the contextual tier over a static model."
     )
     parser.add_argument(
-        "--work", type=Path, default=Path("training/work/reduced"), help="what `python -m training` left for it"
-    )
-    parser.add_argument(
         "--base", type=Path, default=SHIPPED_MODEL, help="the static model; its tokenizer made the work"
     )
     parser.add_argument("--out", type=Path, default=Path("training/work/contextual"), help="the folder to write")
@@ -239,15 +236,9 @@ def main() -> None:
     parser.add_argument(
         "--share", type=float, default=SHARE, help="weight of the ensemble's other model beside the first's 1"
     )
-    parser.add_argument("--epochs", type=int, default=SCHEDULE.epochs, help="at most so many")
-    parser.add_argument("--steps", type=int, default=SCHEDULE.steps, help="at most so many")
-    parser.add_argument("--rate", type=float, default=SCHEDULE.rate, help="Adam's learning rate at its peak")
-    parser.add_argument("--seed", type=int, default=SCHEDULE.seed)
-    parser.add_argument("--batch", type=int, default=SCHEDULE.batch)
-    parser.add_argument("--teaching", type=float, default=SCHEDULE.teaching, help="weight of the ensemble; 0: none")
+    add_schedule(parser, SCHEDULE)
     options = parser.parse_args()
-    given = {name: vars(options)[name] for name in ("epochs", "steps", "rate", "seed", "batch", "teaching")}
-    schedule = replace(SCHEDULE, **given)
+    schedule = chosen_schedule(options, SCHEDULE)
     base = StaticEncoder(options.base)
     pairs = prepared(options.work, options.base / "tokenizer.json")
     torch.manual_seed(schedule.seed)

@@ -5,8 +5,9 @@ A batch holds one language pair: negatives in another language would be told apa
 
 from __future__ import annotations
 
+import argparse
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,25 @@ class Schedule:
     kin_groups: int = 4096  # groups of pairs alike, by k-means
     average_from: float = 0.8  # share of the steps after which the weights are averaged
     seed: int = 17
+
+
+def add_schedule(parser: argparse.ArgumentParser, usual: Schedule) -> None:
+    """Give a command the options that `chosen_schedule` reads, `usual` where they are left out, and the work folder that it trains from."""
+    parser.add_argument(
+        "--work", type=Path, default=Path("training/work/reduced"), help="what `python -m training` left for it"
+    )
+    parser.add_argument("--epochs", type=int, default=usual.epochs, help="at most so many")
+    parser.add_argument("--steps", type=int, default=usual.steps, help="at most so many")
+    parser.add_argument("--rate", type=float, default=usual.rate, help="Adam's learning rate at its peak")
+    parser.add_argument("--seed", type=int, default=usual.seed)
+    parser.add_argument("--batch", type=int, default=usual.batch)
+    parser.add_argument("--teaching", type=float, default=usual.teaching, help="weight of the ensemble; 0: none")
+
+
+def chosen_schedule(options: argparse.Namespace, usual: Schedule) -> Schedule:
+    """`usual` with what a command's options say."""
+    names = ("epochs", "steps", "rate", "seed", "batch", "teaching")
+    return replace(usual, **{name: vars(options)[name] for name in names})
 
 
 def epoch_batches(
