@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from align.contextual import ContextualEncoder
 from align.embedding import StaticEncoder
+from align.hidden_layer import HiddenLayer
 from align.token_table import LEVELS, REACH, Bigrams, slots_of
 from training.card import RECORD, model_card
 from training.contextual import lessons
@@ -156,7 +157,7 @@ class TokensAndBigrams(TextModel):
     def save(self, folder: Path, base: StaticEncoder, card: str) -> None:
         """Write what ``StaticEncoder`` reads, with the pieces of `base`."""
         numbers, scales = rounded(self.rows.detach())
-        layer = {name: getattr(self, name).detach().numpy() for name in ("hidden", "hidden_bias", "hidden_out")}
+        layer = {name: getattr(self, name).detach().numpy() for name in HiddenLayer.NAMES}
         write_bigram_model(
             folder, base.tokenizer, numbers.numpy().astype(np.uint8), scales.numpy(), self.names, layer, card
         )
